@@ -1,0 +1,26 @@
+/* What executes a model on the board: one vtable, implemented by each folder under engines/. */
+#ifndef TML_ENGINE_H
+#define TML_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct tml_engine {
+    const char *name; /* as reported in IDENTITY: "aot", "tflm", ... */
+    /* Prepares the model; called before the first inference and on RESET. Returns TML_OK or a negative error. */
+    int (*init)(struct tml_engine *engine);
+    /* The engine's own input buffer, written before and read back (canary) just before invoke. Stable after init. */
+    void *(*input)(struct tml_engine *engine);
+    /* Runs the model once on input(). */
+    int (*invoke)(struct tml_engine *engine);
+    /* The engine's own output buffer, valid after invoke until the next one. */
+    const void *(*output)(struct tml_engine *engine);
+    /* Bytes of working memory used by this model, and available to it. */
+    uint32_t (*arena_used)(const struct tml_engine *engine);
+    uint32_t (*arena_capacity)(const struct tml_engine *engine);
+} tml_engine;
+
+/* The engine that this image was linked with. */
+extern tml_engine tml_the_engine;
+
+#endif

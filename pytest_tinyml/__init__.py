@@ -1,0 +1,1 @@
+"""Hardware-in-the-loop testing of quantised neural networks on microcontrollers."""
