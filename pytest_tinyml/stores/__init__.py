@@ -1,0 +1,1 @@
+"""What is kept in files: data sets, models and their cards, journals, baselines."""

@@ -1,0 +1,104 @@
+"""Data sets by name or by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.errors import DatasetError, UnknownNameError, UsageError
+from pytest_tinyml.records import Dataset
+from pytest_tinyml.stores.idx import has_idx, load_idx_folder
+from pytest_tinyml.stores.kagglecsv import load_csv
+from pytest_tinyml.stores.npz import load_npz
+from pytest_tinyml.stores.samples import MNIST_CLASSES
+from pytest_tinyml.stores.splits import MNIST_TEST_FILE_SHA256, seeded_split
+
+MNIST_28K: Final = "mnist-28k"
+SEEDED: Final = ("train-42k", "test-28k")
+SPLITS: Final = ("train", "test", "all", *SEEDED)
+KAGGLE_FILES: Final = {"train": "train.csv", "test": "test.csv"}
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names that ``load_dataset`` knows without a path."""
+    return (MNIST_28K,)
+
+
+def load_dataset(spec: str, *, split: str = "test") -> Dataset:
+    """Load a data set.
+
+    Args:
+        spec: ``mnist-28k`` (the committed, labelled test split); or a path: a folder of IDX files (plain or .gz), a
+            folder with Kaggle's ``train.csv`` and ``test.csv``, one .csv or one .npz file. ``PATH#SPLIT`` overrides ``split``.
+        split: ``train``, ``test`` or ``all``, as published; ``train-42k`` or ``test-28k``: the seeded split of 70,000
+            (``stores.splits``). A file that holds one split only is that whole file, whatever ``test`` or ``all`` says.
+
+    Raises:
+        UnknownNameError: neither a known name nor an existing path, or no such split.
+        DatasetError: the files are not usable; names file, offset or line, expected and got.
+    """
+    path_text, mark, suffix = spec.rpartition("#")
+    if mark and not Path(spec).exists():
+        spec, split = path_text, suffix
+    if split not in SPLITS:
+        raise UnknownNameError("split", split, SPLITS)
+    if spec == MNIST_28K:
+        return _load_mnist_28k(split)
+    path = Path(spec)
+    if not path.exists():
+        if path.name == spec and not path.suffix:
+            raise UnknownNameError("data set (nor file)", spec, dataset_names())
+        raise DatasetError(path, "no such file or folder")
+    if split in SEEDED:
+        return seeded_split(_load_path(path, "all"))[SEEDED.index(split)]
+    return _load_path(path, split)
+
+
+def _load_mnist_28k(split: str) -> Dataset:
+    if split not in {"test", "all", "test-28k"}:
+        msg = f"{MNIST_28K!r} is the test split; for {split!r} name a folder with all of MNIST (tinyml data fetch)"
+        raise UsageError(msg)
+    loaded = load_npz(
+        assets_dir("models") / "data" / f"{MNIST_28K}.npz",
+        "test",
+        MNIST_28K,
+        classes=MNIST_CLASSES,
+        sha256=MNIST_TEST_FILE_SHA256,
+    )
+    names = tuple(str(digit) for digit in range(MNIST_CLASSES))
+    return Dataset(
+        name=loaded.name,
+        images=loaded.images,
+        labels=loaded.labels,
+        sha256=loaded.sha256,
+        source=loaded.source,
+        class_names=names,
+    )
+
+
+def _load_path(path: Path, split: str) -> Dataset:
+    name = path.resolve().name if path.is_dir() else path.stem
+    if path.is_dir():
+        if has_idx(path):
+            return load_idx_folder(path, split, name)
+        return _load_kaggle_folder(path, split, name)
+    if path.suffix == ".npz":
+        # keras' file of the same arrays has ten classes too, but a user's own file may have any number.
+        return load_npz(path, split, name, classes=MNIST_CLASSES if path.name == "mnist.npz" else None)
+    if path.suffix == ".csv":
+        return load_csv(path, name)
+    raise DatasetError(path, "unknown format", expected="a folder of IDX or CSV files, .npz or .csv", got=path.suffix)
+
+
+def _load_kaggle_folder(folder: Path, split: str, name: str) -> Dataset:
+    if split == "all":
+        raise DatasetError(
+            folder, "Kaggle's test.csv has no labels: 'all' cannot be made of it", expected="train or test"
+        )
+    file = folder / KAGGLE_FILES[split]
+    if not file.is_file():
+        found = ", ".join(sorted(item.name for item in folder.iterdir())[:8]) or "an empty folder"
+        expected = f"IDX files (train-images-idx3-ubyte[.gz], ...) or {KAGGLE_FILES[split]}"
+        raise DatasetError(folder, "no data set in this folder", expected=expected, got=found)
+    return load_csv(file, f"{name}-{split}")

@@ -1,0 +1,89 @@
+"""Data sets in .npz files: ``images`` and ``labels``, or keras' ``x_train``, ``y_train``, ``x_test``, ``y_test``."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from pytest_tinyml.errors import DatasetError
+from pytest_tinyml.stores.idx import parts_of
+from pytest_tinyml.stores.samples import check_file_sum, check_images, check_labels, make_dataset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.records import Dataset
+
+ZIP_MAGIC: Final = b"PK"
+IMAGE_KEYS: Final = ("images", "x")
+LABEL_KEYS: Final = ("labels", "y")
+CLASS_KEY: Final = "class_names"
+
+
+def load_npz(path: Path, split: str, name: str, *, classes: int | None = None, sha256: str | None = None) -> Dataset:
+    """Load a .npz file.
+
+    Args:
+        path: has arrays ``images`` (or ``x``) and optionally ``labels`` (or ``y``) and ``class_names``; or, by split,
+            ``x_train``/``x_test`` (or ``images_train``...) with their ``y_``/``labels_``. Without a split in the file,
+            every split but ``train`` is the whole file.
+        split: ``train``, ``test`` or ``all``.
+        name: the data set's name.
+        classes: labels are 0 .. classes - 1; None: as ``class_names`` in the file says, else any class index.
+        sha256: of the file, checked if given.
+
+    Raises:
+        DatasetError: not a .npz, truncated, damaged, without images, or with arrays that are no data set.
+    """
+    arrays = _read(path, sha256)
+    names = tuple(str(item) for item in arrays[CLASS_KEY].ravel()) if CLASS_KEY in arrays else ()
+    if names:
+        classes = len(names)
+    whole = _pick(arrays, IMAGE_KEYS, "")
+    if whole is not None and split != "train":
+        parts = [(whole, _pick(arrays, LABEL_KEYS, ""))]
+    else:
+        parts = [(_need(path, arrays, f"_{part}"), _pick(arrays, LABEL_KEYS, f"_{part}")) for part in parts_of(split)]
+    checked = [check_images(path, part[0]) for part in parts]
+    if len({(part.dtype, part.shape[1:]) for part in checked}) > 1:
+        first, second = (f"{part.dtype.name} {part.shape[1:]}" for part in checked)
+        raise DatasetError(path, "train and test images differ", expected=first, got=second)
+    labels = [check_labels(path, part[1], len(part[0]), classes) for part in parts if part[1] is not None]
+    if labels and len(labels) != len(parts):
+        raise DatasetError(path, "only one of train and test has labels", expected="both or none", got="one")
+    images: npt.NDArray[Any] = checked[0] if len(checked) == 1 else np.concatenate(checked)
+    return make_dataset(name, images, np.concatenate(labels) if labels else None, source=path, class_names=names)
+
+
+def _need(path: Path, arrays: dict[str, npt.NDArray[Any]], suffix: str) -> npt.NDArray[Any]:
+    found = _pick(arrays, IMAGE_KEYS, suffix)
+    if found is None:
+        expected = " or ".join(f"{key}{suffix}" for key in IMAGE_KEYS)
+        raise DatasetError(path, "array is missing", expected=expected, got=", ".join(sorted(arrays)) or "no arrays")
+    return found
+
+
+def _pick(arrays: dict[str, npt.NDArray[Any]], keys: tuple[str, ...], suffix: str) -> npt.NDArray[Any] | None:
+    return next((arrays[f"{key}{suffix}"] for key in keys if f"{key}{suffix}" in arrays), None)
+
+
+def _read(path: Path, sha256: str | None) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(ZIP_MAGIC))
+        check_file_sum(path, expected=sha256)
+    except OSError as error:
+        raise DatasetError(path, f"cannot be read: {error.strerror}") from error
+    if magic != ZIP_MAGIC:
+        raise DatasetError(path, "not a .npz file", expected=f"0x{ZIP_MAGIC.hex()}", got=f"0x{magic.hex()}", offset=0)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
+        # numpy reports damage by whichever layer meets it first: the zip directory, the stream or the array's header.
+        raise DatasetError(path, f"damaged .npz file: {error}") from error
