@@ -30,7 +30,8 @@ def load_dataset(spec: str, *, split: str = "test") -> Dataset:
 
     Args:
         spec: ``mnist-28k`` (the committed, labelled test split); or a path: a folder of IDX files (plain or .gz), a
-            folder with Kaggle's ``train.csv`` and ``test.csv``, one .csv or one .npz file. ``PATH#SPLIT`` overrides ``split``.
+            folder with Kaggle's ``train.csv`` and ``test.csv``, one .csv or one .npz file. ``PATH#SPLIT``
+            overrides ``split``.
         split: ``train``, ``test`` or ``all``, as published; ``train-42k`` or ``test-28k``: the seeded split of 70,000
             (``stores.splits``). A file that holds one split only is that whole file, whatever ``test`` or ``all`` says.
 
