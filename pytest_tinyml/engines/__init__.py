@@ -1,0 +1,1 @@
+"""Engines: from a model file to the sources that a firmware links."""
