@@ -95,6 +95,15 @@ def load_model(spec: str) -> Model:
     return _load(path, named.name if named else path.stem, own.preprocess, named, own.path)
 
 
+def load_file(path: Path, name: str, preprocess: PreprocessSpec) -> Model:
+    """Load a .tflite file without looking for a card.
+
+    Raises:
+        ModelError: the file is not usable.
+    """
+    return _load(path, name, preprocess, None, None)
+
+
 def list_models() -> tuple[ModelRow, ...]:
     """Return a row for each .tflite file of the zoo; sizes and input quantisation are read from the files.
 

@@ -1,0 +1,1 @@
+"""Boards: chip, firmware port, engine and link under one name."""

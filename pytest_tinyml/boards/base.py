@@ -1,0 +1,162 @@
+"""What a board is to the rest of the package: two small protocols and the records between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Something that a board needs and this computer lacks: what, and the command that installs it."""
+
+    what: str
+    install: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRequest:
+    """What a board is asked to be.
+
+    Attributes:
+        model: what it shall execute.
+        work_dir: folder for console logs and build output; exists.
+        index: 0-based number among boards of the same kind.
+        link: how samples shall travel, one of the kind's `links`; None for its first.
+        timeout_s: longest silence while an answer is due.
+        options: board-specific settings by name, e.g. ``fault`` (plant a failure, for tests).
+    """
+
+    model: Model
+    work_dir: Path
+    index: int = 0
+    link: str | None = None
+    timeout_s: float = 10.0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Work(Protocol):
+    """Where a board gets samples and leaves results; implemented by the campaign, called from the board's thread."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        ...
+
+    def take(self, count: int) -> list[int]:
+        """Lease at most `count` samples; empty when nothing is free at the moment."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for something to become free or all to be finished, at most `timeout_s` seconds."""
+        ...
+
+    def encoding(self, offered: frozenset[Encoding], *, packed: bool) -> Encoding:
+        """Choose how samples travel to a board that understands `offered`; packed if the line is slow."""
+        ...
+
+    def raw(self, encoding: Encoding, ids: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Return samples in an unpacked encoding: uint8 [len(ids), bytes of a sample]."""
+        ...
+
+    def packed(self, encoding: Encoding, sample: int) -> bytes:
+        """Return one sample in a packed encoding."""
+        ...
+
+    def answer(
+        self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]
+    ) -> None:
+        """Leave results: uint32 [n], uint32 [n], uint8 [n, output bytes]."""
+        ...
+
+    def fail(self, sample: int, reason: str) -> None:
+        """Report that the board could not do a sample."""
+        ...
+
+    def note(self, kind: str, text: str) -> None:
+        """Report something worth keeping in the journal, e.g. a resend."""
+        ...
+
+
+class Board(Protocol):
+    """One board; created by a `BoardKind`. Not thread-safe: one thread uses it at a time."""
+
+    name: str
+    """The kind's name, with ``#index`` if there are several."""
+
+    def prepare(self) -> str:
+        """Build (and later flash) what is needed and return the firmware's SHA-256 in hex.
+
+        Raises:
+            UsageError, BuildError: it cannot be built for this model.
+        """
+        ...
+
+    def open(self) -> Identity:
+        """Start the board and return what it says it is; opening an open board starts it anew.
+
+        Raises:
+            BoardError: it does not start or does not answer.
+        """
+        ...
+
+    def canary(self, encoding: Encoding, sample: int, data: bytes) -> CanaryResult:
+        """Run one sample and return its scores and the CRC-32 of the input tensor that the engine read."""
+        ...
+
+    def stream(self, work: Work) -> None:
+        """Work until `work` is finished.
+
+        Raises:
+            BoardError: the board failed; what it had answered is with `work`.
+        """
+        ...
+
+    def stats(self) -> dict[str, int]:
+        """Return the board's counters by name (PROTOCOL.md, STATS_RESULT)."""
+        ...
+
+    def close(self) -> None:
+        """Switch it off; harmless when repeated or never opened."""
+        ...
+
+    @property
+    def console_tail(self) -> tuple[str, ...]:
+        """The last lines that the board said."""
+        ...
+
+
+class BoardKind(Protocol):
+    """A kind of board, registered under a name; `create` makes boards of it."""
+
+    name: str
+    summary: str
+    """One line for ``tinyml boards``."""
+    engine: str
+    links: tuple[str, ...]
+    """Names that `BoardRequest.link` may have; the first is the default."""
+
+    def missing(self) -> list[Missing]:
+        """Say what this computer lacks to use the board."""
+        ...
+
+    def check(self, model: Model) -> None:
+        """Refuse a model that the engine cannot execute, before anything is built.
+
+        Raises:
+            ModelError: with the reason and, where there is one, the board that could.
+        """
+        ...
+
+    def create(self, request: BoardRequest) -> Board:
+        """Make a board; cheap, nothing is started."""
+        ...

@@ -1,0 +1,113 @@
+"""Boards that are processes of this computer, at the end of a socket pair or of a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tty
+from abc import abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml.boards.streamed import StreamedBoard
+from pytest_tinyml.errors import BoardError, UsageError
+from pytest_tinyml.links.base import FdLink
+from pytest_tinyml.links.session import Patience
+
+if TYPE_CHECKING:
+    from pytest_tinyml.boards.base import BoardRequest
+    from pytest_tinyml.links.base import Link
+
+SOCKET: Final = "socket"
+SERIAL: Final = "serial"
+LINKS: Final = (SOCKET, SERIAL)
+_END_S = 2.0
+_BUFFER_BYTES = 1 << 20
+
+
+class ProcessBoard(StreamedBoard):
+    """A board that is started by a command line.
+
+    Args:
+        kind: the name of the kind of board.
+        request: what the board shall be.
+
+    Raises:
+        UsageError: it has no such link.
+    """
+
+    def __init__(self, kind: str, request: BoardRequest) -> None:
+        """Start nothing."""
+        self.link_name = request.link or SOCKET
+        if self.link_name not in LINKS:
+            msg = f"board {kind!r} has no link {self.link_name!r}; --tinyml-link is one of: {', '.join(LINKS)}"
+            raise UsageError(msg)
+        super().__init__(kind, request)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def command(self, transport: list[str]) -> list[str]:
+        """Return the command line; `transport` are the arguments that name the link (``--fd N`` or ``--tty PATH``)."""
+
+    def patience(self, link: Link) -> Patience:
+        """A serial line may lose bytes, a socket does not."""
+        return Patience(timeout_s=self.request.timeout_s, resend_s=1.0 if link.name == SERIAL else None)
+
+    def start(self) -> Link:
+        """See `StreamedBoard.start`."""
+        if self.link_name == SERIAL:
+            ours, theirs = os.openpty()
+            tty.setraw(theirs)
+            transport, keep = ["--tty", os.ttyname(theirs)], ()
+            link = FdLink(ours, name=SERIAL, packed=True)
+        else:
+            left, right = socket.socketpair()
+            for end in (left, right):
+                for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                    end.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+            ours, theirs = left.detach(), right.detach()
+            transport, keep = ["--fd", str(theirs)], (theirs,)
+            link = FdLink(ours, name=SOCKET, packed=False)
+        try:
+            self._process = subprocess.Popen(
+                self.command(transport),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=keep,
+            )
+        except OSError as error:
+            link.close()
+            msg = f"cannot be started: {error}"
+            raise BoardError(msg) from error
+        finally:
+            os.close(theirs)
+        if self._process.stderr is not None:
+            self.console.follow(self._process.stderr)
+        return link
+
+    def stop(self) -> str:
+        """See `StreamedBoard.stop`."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        # The link is closed by now: a healthy board ends by itself.
+        ending = ""
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S / 4)
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
+        if process.poll() is None:
+            process.kill()
+            process.wait(_END_S)
+            ending = "had to be killed"
+        elif process.returncode < 0 and process.returncode != -signal.SIGTERM:
+            ending = f"ended by {signal.Signals(-process.returncode).name}"
+        elif process.returncode > 0:
+            ending = f"ended with exit code {process.returncode}"
+        self.console.drain(_END_S)
+        return ending

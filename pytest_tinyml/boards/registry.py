@@ -1,0 +1,55 @@
+"""The boards that can be asked for by name: ours, and those that plugins register."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from pytest_tinyml.boards.base import BoardKind
+
+# Modules by board name, imported when the board is asked for: a board's imports are its own business.
+_OURS: Final = {
+    "native": "pytest_tinyml.boards.native",
+    "tflm": "pytest_tinyml.boards.tflm",
+}
+
+
+class Registry:
+    """Board kinds by name.
+
+    Other packages add to it in the hook ``pytest_tinyml_boards(registry)``.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the boards of this package."""
+        self._kinds: dict[str, BoardKind] = {}
+
+    def register(self, kind: BoardKind) -> None:
+        """Add a kind of board.
+
+        Raises:
+            UsageError: there is one of that name.
+        """
+        if kind.name in self._kinds or kind.name in _OURS:
+            msg = f"a board named {kind.name!r} is already registered"
+            raise UsageError(msg)
+        self._kinds[kind.name] = kind
+
+    def get(self, name: str) -> BoardKind:
+        """Return the kind of that name.
+
+        Raises:
+            UnknownNameError: with the closest known name.
+        """
+        if name in _OURS and name not in self._kinds:
+            self._kinds[name] = import_module(_OURS[name]).KIND
+        if name not in self._kinds:
+            raise UnknownNameError("board", name, self.names())
+        return self._kinds[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names, ours first."""
+        return (*_OURS, *sorted(name for name in self._kinds if name not in _OURS))

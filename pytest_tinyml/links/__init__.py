@@ -1,0 +1,1 @@
+"""How samples travel between host and board."""

@@ -1,0 +1,66 @@
+"""What a board says in words: kept whole in a file, and its tail in memory for the message of a failure."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAIL_LINES = 20
+LINE_BYTES = 500
+
+
+class Console:
+    """Collects lines of text from a board.
+
+    Args:
+        path: the log file; appended to, so that a restarted board does not erase why it died.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the log."""
+        self.path = path
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._lock = threading.Lock()
+        self._reader: threading.Thread | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8", errors="replace")
+
+    def line(self, text: str) -> None:
+        """Add one line."""
+        with self._lock:
+            self._tail.append(text[:LINE_BYTES])
+            if not self._file.closed:
+                self._file.write(text + "\n")
+                self._file.flush()
+
+    def follow(self, stream: IO[bytes]) -> None:
+        """Read lines from a pipe in the background until it ends."""
+
+        def read() -> None:
+            with stream:
+                for raw in stream:
+                    self.line(raw.decode(errors="replace").rstrip())
+
+        self._reader = threading.Thread(target=read, name=f"console {self.path.name}", daemon=True)
+        self._reader.start()
+
+    def drain(self, timeout_s: float) -> None:
+        """Wait until the pipe has ended, at most `timeout_s` seconds."""
+        if self._reader is not None:
+            self._reader.join(timeout_s)
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines, oldest first."""
+        with self._lock:
+            return tuple(self._tail)
+
+    def close(self) -> None:
+        """Close the log; harmless when repeated."""
+        self.drain(1.0)
+        with self._lock:
+            self._file.close()

@@ -1,0 +1,198 @@
+"""The host's side of a conversation with a board over a byte stream: single requests.
+
+Batches of samples are in `stream`. Every wait is bounded: by `timeout_s` of silence, and on lossy lines requests are sent
+again before that.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_tinyml import wire
+from pytest_tinyml.errors import BoardCrashedError, BoardReportedError, BoardTimeoutError, WireError
+from pytest_tinyml.links.base import LinkClosedError
+from pytest_tinyml.records import Clock
+from pytest_tinyml.wire import ErrorCode, MessageType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_tinyml.links.base import Link
+    from pytest_tinyml.records import CanaryResult, Encoding, Identity
+
+RESENDABLE = frozenset({ErrorCode.BAD_FRAME, ErrorCode.OVERRUN})
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for a board.
+
+    Attributes:
+        timeout_s: longest silence while an answer is due.
+        resend_s: silence after which a request is sent again; None on links that lose nothing.
+    """
+
+    timeout_s: float = 10.0
+    resend_s: float | None = None
+
+
+class Session:
+    """A conversation with one board.
+
+    Args:
+        link: bytes to and from the board; closed by `close`.
+        patience: how long to wait.
+        on_log: receives the board's LOG lines.
+    """
+
+    def __init__(self, link: Link, patience: Patience, on_log: Callable[[str], None]) -> None:
+        """Say nothing yet."""
+        self.link, self.patience = link, patience
+        self.identity: Identity | None = None
+        self.dropped_frames = 0
+        self._on_log = on_log
+        self._decoder = wire.FrameDecoder()
+        # A random start makes a late reply of an earlier session unlikely to match.
+        self._seq = secrets.randbelow(0xFFFF)
+
+    def next_seq(self) -> int:
+        """Return a sequence number for a request: 1 to 65535, never 0."""
+        self._seq = self._seq % 0xFFFF + 1
+        return self._seq
+
+    def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, list[wire.Frame | WireError]]:
+        """Move bytes; return how many were sent, and the frames and errors that arrived (LOG lines are handled here).
+
+        Raises:
+            BoardCrashedError: the board closed the link, or reported a processor fault.
+        """
+        try:
+            sent, data = self.link.exchange(out, timeout_s)
+        except LinkClosedError as error:
+            msg = f"the board is gone: {error}"
+            raise BoardCrashedError(msg) from error
+        items: list[wire.Frame | WireError] = []
+        for item in self._decoder.feed(data) if data else ():
+            if isinstance(item, WireError):
+                self.dropped_frames += 1
+            elif item.type is MessageType.LOG:
+                self._on_log(wire.decode_log(item.payload))
+                continue
+            elif item.type is MessageType.ERROR:
+                report = wire.decode_error(item.payload)
+                self._on_log(f"ERROR {report.code}: {report.text}")
+                if report.code == ErrorCode.FAULT:
+                    msg = f"processor fault: {report.text}"
+                    raise BoardCrashedError(msg)
+            items.append(item)
+        return sent, items
+
+    def hello(self, boot_timeout_s: float | None = None) -> Identity:
+        """Greet the board until it answers, and keep what it says it is.
+
+        Raises:
+            BoardTimeoutError: no answer within the time for booting (`patience.timeout_s` if None).
+            BoardCrashedError, BoardReportedError: it ended, or refused.
+            WireError: it speaks another version of the protocol, or its identity is malformed.
+        """
+        session = secrets.randbits(32)
+        limit = self.patience.timeout_s if boot_timeout_s is None else boot_timeout_s
+        # A board may still be booting and miss the first ones, so HELLO is repeated on every kind of link.
+        while True:
+            payload = self._request(
+                MessageType.HELLO, wire.encode_hello(session), MessageType.IDENTITY, timeout_s=limit, resend_s=0.5
+            )
+            identity = wire.decode_identity(payload)
+            if identity.session == session:
+                self.identity = identity
+                return identity
+
+    def canary(self, encoding: Encoding, sample: int, data: bytes) -> CanaryResult:
+        """Run one sample; see `Board.canary`."""
+        identity = self._known()
+        payload = wire.encode_infer_packed(encoding, [sample], [data])
+        answer = self._request(MessageType.CANARY, payload, MessageType.CANARY_RESULT)
+        return wire.decode_canary_result(answer, identity.output.nbytes)
+
+    def stats(self) -> dict[str, int]:
+        """Return the board's counters by lower-case name; keys of later versions appear as numbers."""
+        counters = wire.decode_stats(self._request(MessageType.STATS, b"", MessageType.STATS_RESULT))
+        known = {int(key): key.name.lower() for key in wire.StatKey}
+        return {known.get(key, str(key)): value for key, value in counters.items()}
+
+    def reset(self, kind: wire.ResetKind) -> None:
+        """Initialise the engine again, or restart the board (then greet it again)."""
+        self._request(MessageType.RESET, wire.encode_reset(kind), MessageType.RESET_DONE)
+
+    def echo(self, payload: bytes) -> bytes:
+        """Send bytes there and back."""
+        return self._request(MessageType.ECHO, payload, MessageType.ECHO_RESULT)
+
+    def close(self) -> None:
+        """Close the link; harmless when repeated."""
+        self.link.close()
+
+    def _known(self) -> Identity:
+        if self.identity is None:
+            msg = "hello() comes first"
+            raise RuntimeError(msg)
+        return self.identity
+
+    def _request(
+        self,
+        kind: MessageType,
+        payload: bytes,
+        answer: MessageType,
+        *,
+        timeout_s: float | None = None,
+        resend_s: float | None = None,
+    ) -> bytes:
+        """Send one request and return its answer's payload; sends again after `resend_s` of silence."""
+        limit = self.patience.timeout_s if timeout_s is None else timeout_s
+        resend = self.patience.resend_s if resend_s is None else resend_s
+        deadline = time.monotonic() + limit
+        while True:
+            seq = self.next_seq()
+            # A zero in front flushes what noise may have left in the board's receiver.
+            out = memoryview(b"\0" + wire.encode_frame(kind, seq, payload))
+            again = min(deadline, time.monotonic() + resend) if resend is not None else deadline
+            refused = False
+            while not refused and (left := again - time.monotonic()) > 0:
+                sent, items = self.exchange(out, min(left, _POLL_S))
+                out = out[sent:]
+                for item in items:
+                    if isinstance(item, WireError):
+                        if item.code == ErrorCode.BAD_VERSION:
+                            raise item
+                        refused = resend is not None
+                    elif item.type is answer and item.seq == seq:
+                        return item.payload
+                    elif item.type is MessageType.ERROR and item.seq in {seq, 0}:
+                        refused = self._refused(item, can_resend=True)
+            if time.monotonic() >= deadline:
+                msg = f"no answer to {kind.name} within {limit:g} s"
+                raise BoardTimeoutError(msg)
+
+    def _refused(self, frame: wire.Frame, *, can_resend: bool) -> bool:
+        """Raise what an ERROR says, unless sending again may help; returns True then."""
+        report = wire.decode_error(frame.payload)
+        if can_resend and report.code in RESENDABLE:
+            return True
+        raise reported(report)
+
+
+def reported(report: wire.BoardReport) -> BoardReportedError:
+    """Make the exception for an ERROR message."""
+    known = {int(code): code.name for code in ErrorCode}
+    error = BoardReportedError(f"the board reports {known.get(report.code, report.code)}: {report.text}")
+    error.code = report.code
+    return error
+
+
+def latency_us(ticks: float, clock: Clock, tick_hz: int) -> float | None:
+    """Return microseconds for ticks; None for a clock that has no duration (instructions)."""
+    return ticks * 1e6 / tick_hz if clock is not Clock.INSTRUCTIONS and tick_hz else None

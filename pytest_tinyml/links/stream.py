@@ -1,0 +1,238 @@
+"""Batches of samples through a window, so that a board never waits for the line.
+
+The rules are those of PROTOCOL.md section 2. Answers come in the order of the requests: when a later request is answered
+completely, an earlier one that is still open was lost and is sent again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_tinyml import wire
+from pytest_tinyml.errors import BoardTimeoutError, UsageError, WireError
+from pytest_tinyml.links.session import RESENDABLE, reported
+from pytest_tinyml.records import Encoding
+from pytest_tinyml.wire import MessageType
+
+if TYPE_CHECKING:
+    from pytest_tinyml.boards.base import Work
+    from pytest_tinyml.links.session import Session
+
+_POLL_S = 0.25
+_PER_SAMPLE = 6
+_PER_BATCH = 4
+_PACKED = frozenset({Encoding.PIXELS_DEFLATE, Encoding.TENSOR_DEFLATE})
+
+
+@dataclass(slots=True, kw_only=True)
+class _Request:
+    """An INFER on its way: its encoded size, and the ids that are still to be answered."""
+
+    size: int
+    open: set[int]
+
+
+class Streamer:
+    """Drives one board until the work is done.
+
+    Args:
+        session: after `hello`.
+        work: where samples come from and results go.
+        encoding: how samples travel.
+        batch_s: a batch holds no more samples than the board does in about this many seconds, so that progress is
+            visible and a silent board is noticed.
+    """
+
+    def __init__(self, session: Session, work: Work, encoding: Encoding, *, batch_s: float = 0.5) -> None:
+        """Prepare; `run` does the work."""
+        identity = session.identity
+        if identity is None:
+            msg = "hello() comes first"
+            raise RuntimeError(msg)
+        self._session, self._work, self._encoding, self._batch_s = session, work, encoding, batch_s
+        self._identity = identity
+        self._payload_limit = wire.max_payload_size(identity.max_frame)
+        self._pending: dict[int, _Request] = {}
+        self._again: deque[int] = deque()
+        self._leased: deque[int] = deque()
+        self._in_flight = 0
+        self._limit = 1
+        self._answered = 0
+        self._started = self._progress = self._resent = time.monotonic()
+        self._suspect = False
+
+    def run(self) -> None:
+        """Stream until the work is finished.
+
+        Raises:
+            BoardError: the board failed; everything that it answered is with the work.
+            UsageError: one sample does not fit a frame of this board.
+        """
+        out = memoryview(b"")
+        waiting: tuple[int, bytes, list[int]] | None = None
+        while not self._work.finished:
+            if not out:
+                waiting = waiting or self._next_batch()
+                if waiting is not None and self._in_flight + len(waiting[1]) <= self._identity.rx_window:
+                    seq, frame, ids = waiting
+                    self._pending[seq] = _Request(size=len(frame), open=set(ids))
+                    self._in_flight += len(frame)
+                    out, waiting = memoryview(frame), None
+            if not self._pending:
+                self._work.wait(_POLL_S)
+                self._progress = time.monotonic()
+                continue
+            # With room in the window only glance at the line: the next batch is more urgent.
+            room = not out and waiting is None and self._peek()
+            sent, items = self._session.exchange(out, 0.0 if room else _POLL_S)
+            out = out[sent:]
+            for item in items:
+                self._take(item)
+            self._check_silence()
+
+    def _peek(self) -> bool:
+        """Whether there is something to send: leases more when the last lease is used up."""
+        if not self._leased and not self._again:
+            self._leased.extend(self._work.take(self._lease_size()))
+        return bool(self._leased or self._again)
+
+    def _lease_size(self) -> int:
+        """Lease about what fills the window twice."""
+        size = self._sample_bytes() + _PER_SAMPLE
+        return max(1, min(2 * self._identity.rx_window // size, 4 * self._limit))
+
+    def _sample_bytes(self) -> int:
+        pixels = self._encoding in {Encoding.PIXELS, Encoding.PIXELS_DEFLATE}
+        return self._identity.input.elements if pixels else self._identity.input.nbytes
+
+    def _next_batch(self) -> tuple[int, bytes, list[int]] | None:
+        if not self._peek():
+            return None
+        source = self._again or self._leased
+        count = min(self._limit, len(source))
+        payload, used = self._payload(source, count)
+        ids = [source.popleft() for _ in range(used)]
+        seq = self._session.next_seq()
+        return seq, wire.encode_frame(MessageType.INFER, seq, payload), ids
+
+    def _payload(self, source: deque[int], count: int) -> tuple[bytes, int]:
+        """Encode at most `count` samples from the front of `source`, as many as fit a frame."""
+        if self._encoding not in _PACKED:
+            fit = (self._payload_limit - _PER_BATCH) // (self._sample_bytes() + _PER_SAMPLE)
+            used = min(count, fit)
+            if used > 0:
+                ids = [source[k] for k in range(used)]
+                rows = self._work.raw(self._encoding, ids)
+                return wire.encode_infer_rows(self._encoding, np.asarray(ids, dtype=np.uint32), rows), used
+        else:
+            chosen: list[int] = []
+            blobs: list[bytes] = []
+            size = _PER_BATCH
+            for k in range(count):
+                blob = self._work.packed(self._encoding, source[k])
+                size += _PER_SAMPLE + len(blob)
+                if size > self._payload_limit:
+                    break
+                chosen.append(source[k])
+                blobs.append(blob)
+            if chosen:
+                return wire.encode_infer_packed(self._encoding, chosen, blobs), len(chosen)
+        msg = (
+            f"one sample ({self._sample_bytes()} bytes) does not fit a frame of this board "
+            f"({self._identity.max_frame} bytes): its receive buffer is too small for this model"
+        )
+        raise UsageError(msg)
+
+    def _take(self, item: wire.Frame | WireError) -> None:
+        if isinstance(item, WireError):
+            self._work.note("dropped", f"frame from the board dropped: {item}")
+            self._suspect = True
+        elif item.type is MessageType.RESULT:
+            self._result(item)
+        elif item.type is MessageType.ERROR:
+            self._error(item)
+        if self._suspect and len(self._pending) == 1:
+            # With one request open there is no later one whose answer could show that it was lost.
+            self._resend(next(iter(self._pending)), "after a damaged frame")
+
+    def _result(self, frame: wire.Frame) -> None:
+        request = self._pending.get(frame.seq)
+        if request is None:
+            return  # a late answer to something that was sent again
+        batch = wire.decode_results(frame.payload, self._identity.output.nbytes)
+        ids = batch.ids.tolist()
+        if len(ids) != len(set(ids)) or not request.open.issuperset(ids):
+            msg = f"RESULT {frame.seq} holds samples that were not in the request"
+            raise WireError(wire.ErrorCode.BAD_PAYLOAD, msg, frame.seq)
+        if ids:
+            self._work.answer(batch.ids, batch.ticks, batch.scores)
+            request.open.difference_update(ids)
+            self._answered += len(ids)
+        self._progress = time.monotonic()
+        if batch.last:
+            for lost in [seq for seq in self._pending if seq != frame.seq and self._before(seq, frame.seq)]:
+                self._resend(lost, "its answer did not arrive")
+            self._drop(frame.seq)
+            self._again.extend(sorted(request.open))
+            self._adapt()
+
+    def _before(self, seq: int, other: int) -> bool:
+        """Whether `seq` was sent before `other`: the dictionary keeps the order of sending."""
+        for candidate in self._pending:
+            if candidate in {seq, other}:
+                return candidate == seq
+        return False
+
+    def _error(self, frame: wire.Frame) -> None:
+        report = wire.decode_error(frame.payload)
+        if report.sample_id is not None:
+            request = self._pending.get(frame.seq)
+            if request is not None and report.sample_id in request.open:
+                request.open.discard(report.sample_id)
+                self._progress = time.monotonic()
+                self._work.fail(report.sample_id, str(reported(report)))
+        elif report.code in RESENDABLE:
+            self._work.note("dropped", f"frame dropped by the board: {report.text}")
+            self._suspect = True
+        else:
+            raise reported(report)
+
+    def _drop(self, seq: int) -> _Request:
+        request = self._pending.pop(seq)
+        self._in_flight -= request.size
+        return request
+
+    def _resend(self, seq: int, why: str) -> None:
+        request = self._drop(seq)
+        self._again.extend(sorted(request.open))
+        self._work.note("resend", f"{len(request.open)} samples sent again: {why}")
+        self._suspect = False
+
+    def _adapt(self) -> None:
+        """Let batches grow until one lasts about `batch_s`."""
+        rate = self._answered / max(time.monotonic() - self._started, 1e-6)
+        self._limit = max(1, min(int(rate * self._batch_s), 2 * self._limit, wire.MAX_COUNT))
+
+    def _check_silence(self) -> None:
+        if not self._pending:
+            return
+        patience = self._session.patience
+        silent = time.monotonic() - self._progress
+        if silent > patience.timeout_s:
+            msg = f"no result for {silent:.1f} s with {sum(len(r.open) for r in self._pending.values())} samples on the board"
+            raise BoardTimeoutError(msg)
+        if patience.resend_s is None:
+            return
+        # A slow board is not a lossy line: allow for what it is known to need, and at first for half the time-out.
+        elapsed = time.monotonic() - self._started
+        due = sum(len(r.open) for r in self._pending.values()) * elapsed / self._answered if self._answered else None
+        allowed = patience.timeout_s / 2 if due is None else patience.resend_s + 2 * due
+        if time.monotonic() - max(self._progress, self._resent) > allowed:
+            self._resent = time.monotonic()
+            for seq in list(self._pending):
+                self._resend(seq, f"no answer for {silent:.1f} s")

@@ -1,0 +1,183 @@
+"""One run in the journal, mirrored in arrays so that what was measured can be asked for without a query."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.stores.journal import Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """The identity of a run: same key, same run. Hashes are hex; `samples` is how many of the data set are asked for."""
+
+    model_sha256: str
+    dataset_sha256: str
+    samples: int
+    preprocess: str
+    board: str
+    engine: str
+    link: str
+    clock: str
+    firmware_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a board during a run; `kind` is ``restart``, ``resend``, ``conflict``, ..."""
+
+    at: float
+    board: str
+    kind: str
+    text: str
+
+
+class RunJournal:
+    """The results of one run; every method may be called from any thread.
+
+    Attributes:
+        done: bool [N], answered.
+        ticks: int64 [N], duration of the inference in the board's ticks; 0 where not answered.
+        scores: uint8 [N, output bytes], output tensors as they came; 0 where not answered.
+        resumed: how many samples were already there when the run was opened.
+    """
+
+    def __init__(self, journal: Journal, run_id: int, key: RunKey, output_bytes: int) -> None:
+        """Read what is there; use `open` to find or begin the run."""
+        self.id, self.key, self._journal = run_id, key, journal
+        self.done = np.zeros(key.samples, dtype=np.bool_)
+        self.ticks = np.zeros(key.samples, dtype=np.int64)
+        self.scores = np.zeros((key.samples, output_bytes), dtype=np.uint8)
+        self._lock = threading.Lock()
+        rows = journal.execute("SELECT sample, ticks, scores FROM result WHERE run = ? ORDER BY sample", (run_id,))
+        if rows:
+            ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+            self.ticks[ids] = [row[1] for row in rows]
+            self.scores[ids] = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.uint8).reshape(len(rows), -1)
+            self.done[ids] = True
+        self.failed: dict[int, str] = dict(
+            (int(sample), str(reason))
+            for sample, reason in journal.execute("SELECT sample, reason FROM failure WHERE run = ?", (run_id,))
+        )
+        self.resumed = len(rows)
+        ((self.earlier_wall_s,),) = journal.execute("SELECT wall_s FROM run WHERE id = ?", (run_id,))
+
+    @classmethod
+    def open(cls, journal: Journal, key: RunKey, output_bytes: int, *, fresh: bool = False) -> Self:
+        """Resume the unfinished run with this key, or begin a new one.
+
+        A finished run is never continued: asking for it again measures again.
+
+        Args:
+            journal: the file.
+            key: the run's identity.
+            output_bytes: bytes of one output tensor.
+            fresh: begin a new run even if there is an unfinished one.
+
+        Raises:
+            JournalError: another process is working on the same run, or the file cannot be written.
+        """
+        identity = json.dumps(asdict(key), sort_keys=True)
+        journal.exclude_others(identity)
+        rows = journal.execute(
+            "SELECT id FROM run WHERE identity = ? AND finished IS NULL ORDER BY id DESC LIMIT 1", (identity,)
+        )
+        if not rows or fresh:
+            journal.write([("INSERT INTO run (identity, started) VALUES (?, ?)", [(identity, time.time())])])
+            rows = journal.execute("SELECT max(id) FROM run WHERE identity = ?", (identity,))
+        return cls(journal, int(rows[0][0]), key, output_bytes)
+
+    def begin_session(self, board: str, detail: dict[str, Any]) -> int:
+        """Note that a board was opened; returns the session's id, which its results carry."""
+        text = json.dumps(detail, sort_keys=True, default=str)
+        statement = "INSERT INTO session (run, board, opened, detail) VALUES (?, ?, ?, ?) RETURNING id"
+        return int(self._journal.execute(statement, (self.id, board, time.time(), text))[0][0])
+
+    def record(
+        self,
+        session: int,
+        ids: npt.NDArray[np.uint32],
+        ticks: npt.NDArray[np.uint32],
+        scores: npt.NDArray[np.uint8],
+    ) -> list[int]:
+        """Commit a batch of results.
+
+        Args:
+            session: from `begin_session`.
+            ids: uint32 [n], sample ids, no id twice.
+            ticks: uint32 [n].
+            scores: uint8 [n, output bytes].
+
+        Returns:
+            Ids that had been answered before with *other* scores: the board is not deterministic.
+
+        Raises:
+            JournalError: the batch could not be committed; nothing of it counts.
+        """
+        with self._lock:
+            known = self.done[ids]
+            fresh = ~known
+            conflicts: list[int] = []
+            if known.any():
+                unequal = known & (self.scores[ids] != scores).any(axis=1)
+                conflicts = ids[unequal].tolist()
+            statements: list[tuple[str, Sequence[Sequence[object]]]] = []
+            if fresh.any():
+                new_ids, new_ticks, new_scores = ids[fresh], ticks[fresh], scores[fresh]
+                width = scores.shape[1]
+                blob = new_scores.tobytes()
+                rows = [
+                    (self.id, sample, session, tick, blob[k * width : (k + 1) * width])
+                    for k, (sample, tick) in enumerate(zip(new_ids.tolist(), new_ticks.tolist(), strict=True))
+                ]
+                statements.append(("INSERT INTO result (run, sample, session, ticks, scores) VALUES (?,?,?,?,?)", rows))
+            if conflicts:
+                rows = [(self.id, int(ids[k]), session, scores[k].tobytes()) for k in np.flatnonzero(unequal)]
+                statements.append(("INSERT OR IGNORE INTO conflict (run, sample, session, scores) VALUES (?,?,?,?)", rows))
+            if statements:
+                self._journal.write(statements)
+            if fresh.any():
+                self.ticks[new_ids], self.scores[new_ids] = new_ticks, new_scores
+                self.done[new_ids] = True
+            return conflicts
+
+    def fail(self, session: int, sample: int, reason: str) -> None:
+        """Record that a sample cannot be answered, e.g. because it crashes the board each time."""
+        self._journal.write(
+            [("INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?)", [(self.id, sample, session, reason)])]
+        )
+        self.failed[sample] = reason
+
+    def event(self, board: str, kind: str, text: str) -> None:
+        """Note something that happened."""
+        row = (self.id, time.time(), board, kind, text)
+        self._journal.write([("INSERT INTO event (run, at, board, kind, text) VALUES (?, ?, ?, ?, ?)", [row])])
+
+    def events(self) -> list[Event]:
+        """Return what happened, oldest first."""
+        rows = self._journal.execute("SELECT at, board, kind, text FROM event WHERE run = ? ORDER BY id", (self.id,))
+        return [Event(at=row[0], board=row[1], kind=row[2], text=row[3]) for row in rows]
+
+    def conflicts(self) -> list[int]:
+        """Return the ids that were answered in more than one way."""
+        rows = self._journal.execute("SELECT DISTINCT sample FROM conflict WHERE run = ? ORDER BY sample", (self.id,))
+        return [int(row[0]) for row in rows]
+
+    def add_wall(self, seconds: float) -> None:
+        """Add the time that a process has spent streaming, so that a resumed run can state its total."""
+        self._journal.write([("UPDATE run SET wall_s = wall_s + ? WHERE id = ?", [(seconds, self.id)])])
+
+    def finish(self) -> None:
+        """Mark the run as complete: the next one with the same key measures again."""
+        self._journal.write([("UPDATE run SET finished = ? WHERE id = ?", [(time.time(), self.id)])])

@@ -1,0 +1,99 @@
+"""What a recipe of the zoo says; ``models/NAME/recipe.py`` defines one as ``RECIPE``."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.errors import ModelError, UnknownNameError
+from pytest_tinyml.records import PreprocessSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Keras: TypeAlias = Any
+"""The module ``tf_keras``, or an object of it; it has no types."""
+Variant: TypeAlias = Literal["float", "ptq", "ptq-pertensor", "qat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a network is trained.
+
+    Attributes:
+        optimizer: makes the optimizer from ``tf_keras`` and the number of steps of the whole training.
+        epochs: passes over the data.
+        batch_size: samples per step.
+        loss: name of the Keras loss.
+        validation_split: the last part of the data that is left out, 0 .. 1.
+        augment: strength of random shifts, rotations, zooms and shears; 0 is none. ``fit.distort`` has the figures.
+    """
+
+    optimizer: Callable[[Keras, int], Keras]
+    epochs: int
+    batch_size: int
+    loss: Literal["categorical_crossentropy", "sparse_categorical_crossentropy"]
+    validation_split: float = 0.0
+    augment: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a model of the zoo is made.
+
+    Attributes:
+        name: folder of the zoo, e.g. ``s1``.
+        system: where the model comes from, in a few words.
+        build: makes the untrained network from ``tf_keras``: input [N, *input_shape], output softmax [N, 10].
+        input_shape: of one sample, e.g. (28, 28, 1).
+        training: of the float network.
+        finetuning: of the network with fake quantisation, from the float network's weights.
+        seed: of weights, shuffling and distortions.
+        preprocess: how pixels become the input.
+        representative: number of training samples that calibrate post-training quantisation.
+        variants: the files to make.
+        keep_h5: save the float network as .h5, too.
+    """
+
+    name: str
+    system: str
+    build: Callable[[Keras], Keras]
+    input_shape: tuple[int, ...]
+    training: Plan
+    finetuning: Plan
+    seed: int = 1
+    preprocess: PreprocessSpec = field(default_factory=PreprocessSpec)
+    representative: int = 100
+    variants: tuple[Variant, ...] = ("float", "ptq", "qat")
+    keep_h5: bool = False
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the zoo's folders that have a recipe."""
+    return tuple(sorted(path.parent.name for path in assets_dir("models").glob("*/recipe.py")))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Load a recipe of the zoo.
+
+    Raises:
+        UnknownNameError: no such recipe.
+        ModelError: the file does not define ``RECIPE``.
+    """
+    known = recipe_names()
+    if name.lower() not in known:
+        raise UnknownNameError("recipe", name, known)
+    path = assets_dir("models") / name.lower() / "recipe.py"
+    spec = importlib.util.spec_from_file_location(f"pytest_tinyml_recipe_{name.lower()}", path)
+    if spec is None or spec.loader is None:
+        msg = f"{path}: cannot be imported"
+        raise ModelError(msg)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    recipe = getattr(module, "RECIPE", None)
+    if not isinstance(recipe, Recipe):
+        msg = f"{path}: RECIPE: expected a Recipe, got {recipe!r}"
+        raise ModelError(msg)
+    return recipe
