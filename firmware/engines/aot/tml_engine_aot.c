@@ -1,4 +1,5 @@
-/* Engine "aot": a network translated to C ahead of time (pytest_tinyml/engines/aot.py), and a softmax behind it where the model has one.
+/* Engine "aot": a network translated to C ahead of time (pytest_tinyml/engines/aot.py), and a softmax behind it where
+ * the model has one.
  *
  * aot_engine_config.h is generated beside the network and names its entry point and sizes. */
 #include "aot_engine_config.h"

@@ -1,12 +1,13 @@
 /* Softmax in fixed point.
  *
- * The arithmetic is that of TensorFlow Lite's reference kernel (tensorflow/lite/kernels/internal/reference/softmax.h), which is written on
- * gemmlowp's fixed-point types (B. Jacob, P. Warden: gemmlowp, fixedpoint/fixedpoint.h): every rounding below is one of theirs, in their
- * order, because a different one changes an output's last bit. Qm.n is a signed number with m integer and n fraction bits in an int32.
+ * The arithmetic is that of TensorFlow Lite's reference kernel (tensorflow/lite/kernels/internal/reference/softmax.h),
+ * which is written on gemmlowp's fixed-point types (B. Jacob, P. Warden: gemmlowp, fixedpoint/fixedpoint.h): every
+ * rounding below is one of theirs, in their order, because a different one changes an output's last bit. Qm.n is a
+ * signed number with m integer and n fraction bits in an int32.
  */
 #include "tml_softmax_s8.h"
 
-#define FRACTION_BITS 26    /* scaled differences are Q5.26 */
+#define FRACTION_BITS 26     /* scaled differences are Q5.26 */
 #define ACCUMULATOR_SHIFT 12 /* the sum of exponentials is Q12.19, its terms Q0.31 */
 
 /* a * b of two fractions (Q0.31 times Qm.n is Qm.n), halves away from zero: SaturatingRoundingDoublingHighMul. */
@@ -19,7 +20,8 @@ static int32_t mul(int32_t a, int32_t b) {
     return (int32_t)((product + half) / (INT64_C(1) << 31));
 }
 
-/* value / 2^exponent, halves away from zero: RoundingDivideByPOT. In 64 bits, so that exponents above 31 are defined. */
+/* value / 2^exponent, halves away from zero: RoundingDivideByPOT. In 64 bits, so that exponents above 31 are defined.
+ */
 static int32_t div_pot(int32_t value, uint32_t exponent) {
     const int64_t half = exponent == 0 ? 0 : INT64_C(1) << (exponent - 1);
     const int64_t magnitude = value < 0 ? -(int64_t)value : value;
@@ -50,7 +52,8 @@ static int32_t exp_quarter(int32_t a) {
 
 /* exp(a) for a <= 0 in Q5.26; Q0.31. exp(-k) = product of exp(-2^i) over the bits of k, in units of a quarter. */
 static int32_t exp_negative(int32_t a) {
-    static const int32_t factor[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242}; /* exp(-2^(i-2)) */
+    static const int32_t factor[] = {1672461947, 1302514674, 790015084, 290630308,
+                                     39332535,   720401,     242}; /* exp(-2^(i-2)) */
     const int32_t quarter = INT32_C(1) << (FRACTION_BITS - 2);
     if (a == 0) {
         return INT32_MAX;
@@ -107,7 +110,8 @@ void tml_softmax_s8(const int8_t *input, uint32_t rows, uint32_t depth, const tm
                 sum += div_pot(exp_of_difference(difference, params), ACCUMULATOR_SHIFT);
             }
         }
-        /* 1 / sum = 1 / (1 + a) * 2^-k with a in [0, 1). The maximum itself makes sum at least 1.0, so it is not zero. */
+        /* 1 / sum = 1 / (1 + a) * 2^-k with a in [0, 1). The maximum itself makes sum at least 1.0, so it is not zero.
+         */
         const uint32_t headroom = leading_zeros((uint32_t)sum);
         const int32_t reciprocal = one_over_one_plus((int32_t)(((uint32_t)sum << headroom) - 0x80000000u));
         const uint32_t exponent = ACCUMULATOR_SHIFT - headroom + 31 - 8;
