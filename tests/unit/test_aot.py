@@ -1,0 +1,255 @@
+"""Engine aot: what is generated, and what is refused with which words."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as fb
+
+from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.engines import aot
+from pytest_tinyml.engines.modelfile import c_string, model_source
+from pytest_tinyml.errors import BuildError, ModelError, UnsupportedOperatorError
+from pytest_tinyml.records import PreprocessSpec
+from tests.unit.tflite_models import FLOAT, Builder, dense, keras_mlp, record, softmax_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_tinyml.records import Model
+
+STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror", "-ffreestanding")
+SHIM = """#include "tml_engine.h"
+#include "tml_model.h"
+const tml_model *shim_model(void) { return &tml_the_model; }
+tml_engine *shim_engine(void) { return &tml_the_engine; }
+"""
+
+
+def build(model: Model, folder: Path) -> tuple[aot.AotSources, ctypes.CDLL]:
+    """Generate, compile and load a model with the engine; every warning of ours is an error."""
+    generated = aot.generate(model, folder)
+    firmware = assets_dir("firmware")
+    includes = [f"-I{path}" for path in (*generated.include_dirs, firmware / "core" / "include")]
+    ours = [*generated.sources, *sorted((firmware / "engines" / "aot").glob("*.c"))]
+    objects = []
+    for source, flags in [*((s, STRICT) for s in ours), *((s, ("-std=c11",)) for s in generated.vendor_sources)]:
+        objects.append(folder / f"{source.stem}.o")
+        command = [
+            "cc",
+            *flags,
+            "-O3",
+            "-fPIC",
+            "-fvisibility=hidden",
+            *includes,
+            "-c",
+            str(source),
+            "-o",
+            str(objects[-1]),
+        ]
+        subprocess.run(command, check=True, timeout=120)
+    (folder / "shim.c").write_text(SHIM)
+    library = folder / "engine.so"
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", *includes, str(folder / "shim.c"), *map(str, objects), "-o", str(library)],
+        check=True,
+        timeout=120,
+    )
+    return generated, ctypes.CDLL(str(library))
+
+
+class Engine(ctypes.Structure):
+    """``tml_engine``."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("init", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)),
+        ("input", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)),
+        ("invoke", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)),
+        ("output", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)),
+        ("arena_used", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)),
+        ("arena_capacity", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)),
+    )
+
+
+def engine_of(library: ctypes.CDLL) -> Engine:
+    """Return the vtable of a library made by ``build``."""
+    library.shim_engine.restype = ctypes.POINTER(Engine)
+    engine: Engine = library.shim_engine().contents
+    return engine
+
+
+def run(engine: Engine, model: Model, tensors: Any) -> Any:
+    """Run input tensors, one at a time; int8 [N, output elements]."""
+    assert engine.init(None) == 0
+    source, result = engine.input(None), engine.output(None)
+    scores = np.empty((len(tensors), model.output.elements), np.int8)
+    for row, tensor in zip(scores, np.ascontiguousarray(tensors), strict=True):
+        ctypes.memmove(source, tensor.ctypes.data, tensor.nbytes)
+        assert engine.invoke(None) == 0
+        ctypes.memmove(row.ctypes.data, result, row.nbytes)
+    return scores
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_equals_tflm(tmp_path: Path, *, softmax: bool, per_channel: bool) -> None:
+    """A model as Keras 3 writes it gives TensorFlow Lite Micro's bytes, with and without softmax."""
+    runtime: Any = pytest.importorskip("tflite_micro", reason="published for Linux x86-64 only").runtime
+    model = record(keras_mlp(softmax=softmax, per_channel=per_channel))
+    generated, library = build(model, tmp_path / "out")
+    tensors = np.random.default_rng(2).integers(-128, 128, (2000, 1, 4, 6)).astype(np.int8)
+    interpreter = runtime.Interpreter.from_bytes(model.data, arena_size=1 << 16)
+    expected = np.empty((len(tensors), 5), np.int8)
+    for row, tensor in zip(expected, tensors, strict=True):
+        interpreter.set_input(tensor, 0)
+        interpreter.invoke()
+        row[:] = interpreter.get_output(0)[0]
+    engine = engine_of(library)
+    assert int(np.count_nonzero(expected != run(engine, model, tensors))) == 0
+    assert (generated.arena_bytes, generated.arena_bytes) == (engine.arena_used(None), engine.arena_capacity(None))
+    assert engine.name == b"aot"
+
+
+def test_output_is_deterministic_and_names_no_path(tmp_path: Path) -> None:
+    """Two folders receive the same bytes, and neither folder's name is among them."""
+    model = record(keras_mlp())
+    trees = []
+    for name in ("first", "second"):
+        aot.generate(model, tmp_path / name)
+        trees.append(
+            {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
+        )
+    assert trees[0] == trees[1]
+    assert [path for path, data in trees[0].items() if str(tmp_path).encode() in data] == []
+
+
+def test_generates_again_over_an_interrupted_run(tmp_path: Path) -> None:
+    """Leftovers in the output folder do not matter."""
+    (tmp_path / "bakenn").mkdir()
+    (tmp_path / "bakenn" / "half").write_text("written")
+    generated = aot.generate(record(keras_mlp()), tmp_path)
+    assert [True] * 2 == [path.is_file() for path in (*generated.sources, *generated.vendor_sources)]
+    assert not (tmp_path / "bakenn" / "half").exists()
+
+
+def test_model_file_carries_the_original_digest() -> None:
+    """The board reports the SHA-256 of the file that the user has, not of the normalised one."""
+    model = record(keras_mlp())
+    digest = ", ".join(f"0x{b:02x}" for b in hashlib.sha256(model.data).digest())
+    assert digest in " ".join(model_source(model).split())
+
+
+def test_l2axis1_tables() -> None:
+    """A column's stride is the row's length, and a flat input is refused: nobody knows its columns."""
+    model = record(keras_mlp(), preprocess=PreprocessSpec(kind="l2axis1"))
+    text = model_source(model)
+    assert ".kind = TML_PRE_L2AXIS1, .thresholds = thresholds, .threshold_count = 255, .row = 6" in text
+    net = Builder()
+    source = net.tensor([1, 24], scale=1 / 255, zero=-128)
+    flat = record(net.finish(source, dense(net, source, 3, 1)), preprocess=PreprocessSpec(kind="l2axis1"))
+    with pytest.raises(ModelError, match=r"needs an input of shape \[1, H, W\]"):
+        model_source(flat)
+
+
+def test_no_preprocessing() -> None:
+    """A data set that already holds input tensors needs no table."""
+    assert "TML_PRE_NONE" in model_source(record(keras_mlp(), preprocess=PreprocessSpec(kind="none")))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s0-ptq", '"s0-ptq"'),
+        ('a"b\\c', '"a\\042b\\134c"'),
+        ("é" * 40, '"' + "\\303\\251" * 31 + '"'),
+        ("??/", '"\\077\\077/"'),
+    ],
+)
+def test_names_are_safe_in_c(text: str, expected: str) -> None:
+    """Quotes, trigraphs and other alphabets are escaped; a cut falls between characters."""
+    assert expected == c_string(text, 63)
+
+
+def _float_model() -> bytes:
+    net = Builder()
+    source, result = net.tensor([1, 6], kind=FLOAT), net.tensor([1, 6], kind=FLOAT)
+    net.operator("RELU", [source], [result])
+    return net.finish(source, result)
+
+
+def test_float_models_are_sent_to_tflm(tmp_path: Path) -> None:
+    """The message says int8 only and names the board that takes the model."""
+    with pytest.raises(ModelError, match="its input is float32; engine 'aot' is int8 only; use --board tflm"):
+        aot.generate(record(_float_model(), "flt"), tmp_path)
+
+
+def test_quantize_at_the_front_is_named(tmp_path: Path) -> None:
+    """A float input that is quantised by the model itself is refused by that operator's name."""
+    net = Builder()
+    source, inner = net.tensor([1, 6], kind=FLOAT), net.tensor([1, 6], scale=0.1)
+    net.operator("QUANTIZE", [source], [inner])
+    with pytest.raises(UnsupportedOperatorError, match=r"operator 0 QUANTIZE .*input is float32.*inference_input_type"):
+        aot.generate(record(net.finish(source, dense(net, inner, 3, 1))), tmp_path)
+
+
+def _with_operator(kind: str, options: Any = None) -> bytes:
+    """Return dense, one odd operator, dense."""
+    net = Builder()
+    source = net.tensor([1, 6], scale=0.1)
+    inner = dense(net, source, 4, 1)
+    odd = net.tensor([1, 4], scale=1 / 256, zero=-128)
+    net.operator(kind, [inner], [odd], options, version=2)
+    return net.finish(source, dense(net, odd, 3, 2))
+
+
+def test_softmax_in_the_middle_is_refused(tmp_path: Path) -> None:
+    """Only the last operator may be a softmax."""
+    with pytest.raises(UnsupportedOperatorError, match=r"operator 1 SOFTMAX .*only where it is the last operator"):
+        aot.generate(record(_with_operator("SOFTMAX", softmax_options())), tmp_path)
+
+
+def test_unknown_operator_is_named(tmp_path: Path) -> None:
+    """Name and index are those of the user's file."""
+    with pytest.raises(UnsupportedOperatorError, match=r"tiny: operator 1 TANH .*no such operator") as caught:
+        aot.generate(record(_with_operator("TANH")), tmp_path)
+    assert (1, "TANH") == (caught.value.index, caught.value.operator)
+
+
+def test_index_counts_folded_operators(tmp_path: Path) -> None:
+    """Operators that were folded away count: the first dense layer behind a Flatten is number 4."""
+    data = keras_mlp(bias_error=1e-4)
+    with pytest.raises(UnsupportedOperatorError, match=r"operator 4 FULLY_CONNECTED .*scale must equal") as caught:
+        aot.generate(record(data), tmp_path)
+    assert caught.value.index == 4
+
+
+def test_operator_is_found_where_the_generator_names_none(tmp_path: Path) -> None:
+    """A fused activation that is not supported is traced to its operator."""
+    net = Builder()
+    source = net.tensor([1, 6], scale=0.1)
+    middle = dense(net, source, 4, 1)
+    result = dense(net, middle, 3, 2)
+    net.operators[1].builtinOptions.fusedActivationFunction = fb.ActivationFunctionType.TANH
+    with pytest.raises(UnsupportedOperatorError, match=r"operator 1 FULLY_CONNECTED .*fused activation"):
+        aot.generate(record(net.finish(source, result)), tmp_path)
+
+
+def test_open_dimension_is_refused(tmp_path: Path) -> None:
+    """A dimension other than the batch that is open is refused with the tensor's signature."""
+    net = Builder()
+    source = net.tensor([1, 6], scale=0.1, signature=[-1, -1])
+    with pytest.raises(UnsupportedOperatorError, match=r"operator 0 FULLY_CONNECTED .*dynamic"):
+        aot.generate(record(net.finish(source, dense(net, source, 3, 1))), tmp_path)
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """A folder that cannot be made is one message with its path."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BuildError, match="cannot write the generated sources of tiny to"):
+        aot.generate(record(keras_mlp()), tmp_path / "file")
