@@ -34,15 +34,15 @@ typedef enum {
 /* PROTOCOL.md section 5. */
 typedef struct {
     tml_preprocess_kind kind;
-    const int8_t *lut;             /* [256], LUT with an 8-bit input tensor */
-    const uint64_t *thresholds;    /* [threshold_count], ascending, T[1].. of L2AXIS1 */
-    uint16_t threshold_count;      /* at most 255 */
-    uint32_t row;                  /* elements per image row, W * C: the stride of a column in L2AXIS1 */
+    const int8_t *lut;          /* [256], LUT with an 8-bit input tensor */
+    const uint64_t *thresholds; /* [threshold_count], ascending, T[1].. of L2AXIS1 */
+    uint16_t threshold_count;   /* at most 255 */
+    uint32_t row;               /* elements per image row, W * C: the stride of a column in L2AXIS1 */
 } tml_preprocess;
 
 typedef struct {
-    const char *name;       /* UTF-8, at most 63 bytes */
-    uint8_t sha256[32];     /* of the model file */
+    const char *name;   /* UTF-8, at most 63 bytes */
+    uint8_t sha256[32]; /* of the model file */
     tml_tensor input;
     tml_tensor output;
     tml_preprocess preprocess;
