@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import ModelError, UnknownNameError
 from pytest_tinyml.records import PreprocessSpec
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Keras: TypeAlias = Any
 """The module ``tf_keras``, or an object of it; it has no types."""
+OptimizerMaker: TypeAlias = Callable[[Keras, int], Keras]
+"""Makes an optimizer from ``tf_keras`` and the number of steps of the whole training."""
 Variant: TypeAlias = Literal["float", "ptq", "ptq-pertensor", "qat"]
 
 
@@ -23,7 +23,7 @@ class Plan:
     """How a network is trained.
 
     Attributes:
-        optimizer: makes the optimizer from ``tf_keras`` and the number of steps of the whole training.
+        optimizer: makes the optimizer.
         epochs: passes over the data.
         batch_size: samples per step.
         loss: name of the Keras loss.
@@ -31,7 +31,7 @@ class Plan:
         augment: strength of random shifts, rotations, zooms and shears; 0 is none. ``fit.distort`` has the figures.
     """
 
-    optimizer: Callable[[Keras, int], Keras]
+    optimizer: OptimizerMaker
     epochs: int
     batch_size: int
     loss: Literal["categorical_crossentropy", "sparse_categorical_crossentropy"]
