@@ -142,6 +142,8 @@ class BoardKind(Protocol):
     summary: str
     """One line for ``tinyml boards``."""
     engine: str
+    hardware: bool
+    """Whether its wall clock is that of the part; the latency of anything else is shown, and never gated."""
     links: tuple[str, ...]
     """Names that `BoardRequest.link` may have; the first is the default."""
 

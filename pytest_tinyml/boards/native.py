@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml import firmware, paths
+from pytest_tinyml import firmware
+from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.boards.process import LINKS, ProcessBoard
 from pytest_tinyml.engines import aot
@@ -28,14 +31,18 @@ class NativeBoard(ProcessBoard):
         super().__init__(NAME, request)
         self._firmware: firmware.Firmware | None = None
 
-    def sources(self) -> aot.AotSources:
-        """Generate the model's C code, or find what was generated before."""
-        return aot.generate_cached(self.request.model, paths.cache_dir() / "aot")
-
     def prepare(self) -> str:
         """See `Board.prepare`."""
-        self._firmware = firmware.build_native(self.sources())
+        with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
+            self._firmware = self.build(aot.generate(self.request.model, Path(scratch)))
         return self._firmware.sha256
+
+    def build(self, generated: aot.AotSources) -> firmware.Firmware:
+        """Compile the engine with what was generated for the model."""
+        engine = assets_dir("firmware") / "engines" / "aot"
+        return firmware.build_native(
+            [*generated.sources, *generated.vendor_sources, *sorted(engine.glob("*.c"))], [*generated.include_dirs, engine]
+        )
 
     def command(self, transport: list[str]) -> list[str]:
         """See `ProcessBoard.command`."""
@@ -52,6 +59,7 @@ class NativeKind:
     name = NAME
     summary = "the firmware core as a Linux process (engine: generated C)"
     engine = "aot"
+    hardware = False
     links = LINKS
 
     def missing(self) -> list[Missing]:
@@ -64,7 +72,8 @@ class NativeKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
-        aot.check(model)
+        with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
+            aot.generate(model, Path(scratch))
 
     def create(self, request: BoardRequest) -> NativeBoard:
         """See `BoardKind.create`."""

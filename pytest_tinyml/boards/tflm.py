@@ -6,13 +6,14 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.boards.process import LINKS, ProcessBoard
-from pytest_tinyml.references import tflm as reference
+from pytest_tinyml.references.arena import probe_arena, tflm_available
+from pytest_tinyml.references.tflm import MARGIN_BYTES
 
 if TYPE_CHECKING:
     from pytest_tinyml.boards.base import BoardRequest
@@ -36,7 +37,7 @@ class TflmBoard(ProcessBoard):
     def prepare(self) -> str:
         """Find the arena that the model needs, and return a digest of the wheel's version and the worker's source."""
         model = self.request.model
-        arena = reference.probe_arena(model)
+        arena = probe_arena(model)
         digest = hashlib.sha256(f"tflite-micro {version('tflite-micro')}\n".encode())
         digest.update(_WORKER.read_bytes())
         settings = {
@@ -47,7 +48,7 @@ class TflmBoard(ProcessBoard):
             "input": asdict(model.input),
             "output": asdict(model.output),
             "arena_used": arena.used_bytes,
-            "arena_capacity": arena.capacity_bytes,
+            "arena_capacity": 2 * arena.used_bytes + MARGIN_BYTES,
             "firmware_sha256": digest.hexdigest(),
             "fault": self.request.options.get("fault", ""),
         }
@@ -67,19 +68,18 @@ class TflmKind:
     name = NAME
     summary = "TensorFlow Lite Micro's own interpreter on this computer"
     engine = "tflm"
+    hardware = False
     links = LINKS
 
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""
-        try:
-            version("tflite-micro")
-        except PackageNotFoundError:
-            return [Missing(what="tflite-micro (Linux on x86-64 only)", install="pip install tflite-micro")]
-        return []
+        if tflm_available():
+            return []
+        return [Missing(what="tflite-micro (Linux on x86-64 only)", install="pip install tflite-micro")]
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
-        reference.check(model)
+        probe_arena(model)
 
     def create(self, request: BoardRequest) -> TflmBoard:
         """See `BoardKind.create`."""

@@ -1,0 +1,150 @@
+"""The boards of a campaign on the bench: opened, known to be the ones that were asked for, and tried with canary samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tinyml.campaign.handshake import CanaryReport, canary_ids, check_canaries, check_identity, run_canaries
+from pytest_tinyml.campaign.samples import SampleEncoder
+from pytest_tinyml.errors import TinymlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.boards.base import Board
+    from pytest_tinyml.campaign.reference import ReferenceRun
+    from pytest_tinyml.records import CanaryResult, Dataset, Encoding, Identity, Model
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """See the module.
+
+    Attributes:
+        boards: of one kind.
+        engine: the engine that this kind has.
+        model: what they execute.
+        dataset: where canary samples come from.
+        samples: how many of the data set's samples are used, from the first.
+        reference: what the canaries' scores are compared with.
+        max_lsb: how far the scores may be from the reference's, in steps of the output.
+        encoder: makes samples and tensors.
+        firmware_sha256: of the firmware that was built; known after `connect`.
+        identities: what each board says it is, by name.
+        canaries: what each board gave, by name.
+        lost: names of boards that were given up.
+    """
+
+    boards: tuple[Board, ...]
+    engine: str
+    model: Model
+    dataset: Dataset
+    samples: int
+    reference: ReferenceRun
+    max_lsb: int
+    encoder: SampleEncoder
+    firmware_sha256: str = ""
+    identities: dict[str, Identity] = field(default_factory=dict)
+    canaries: dict[str, CanaryReport] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+
+    @property
+    def identity(self) -> Identity:
+        """What the first board says it is; known after `connect`."""
+        return self.identities[self.boards[0].name]
+
+    def connect(self) -> None:
+        """Prepare and open the boards, and check that each is the one that was asked for; harmless when repeated.
+
+        Raises:
+            BuildError, BoardError, IdentityError: see `errors`; nothing was spent but time.
+        """
+        if self.identities:
+            return
+        for board in self.boards:
+            self.firmware_sha256 = board.prepare()
+        for board in self.boards:
+            self.greet(board)
+
+    def greet(self, board: Board) -> None:
+        """Open one board (again) and check what it says it is.
+
+        Raises:
+            BoardError: it does not answer.
+            IdentityError: it is another one.
+        """
+        identity = board.open()
+        try:
+            check_identity(identity, self.model, self.firmware_sha256, board=board.name, engine=self.engine)
+        except TinymlError:
+            board.close()
+            raise
+        self.identities[board.name] = identity
+
+    def check_canaries(self) -> None:
+        """Send the canaries twice to each board, and compare with the reference.
+
+        Raises:
+            CanaryError: preprocessing differs, a board carries state, or the engine differs.
+            BoardError: a board failed.
+        """
+        self.connect()
+        for board in self.boards:
+            self._judge(board, [self._canary_round(board), self._canary_round(board)])
+
+    def check_canaries_again(self) -> None:
+        """Send the canaries once more to the boards that are left; they have to answer as they did.
+
+        Raises:
+            CanaryError: a board answers differently now.
+            BoardError: a board failed.
+        """
+        for board in self.boards:
+            if board.name not in self.lost and board.name in self.canaries:
+                self._judge(board, [self._canary_round(board)])
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Run images of any number on the first board.
+
+        Args:
+            images: uint8 [N, H, W] or [N, H, W, C], like the data set's.
+
+        Returns:
+            The output's dtype, [N, C].
+        """
+        self.connect()
+        board = self.boards[0]
+        if board.name in self.lost:
+            self.greet(board)
+            self.lost.discard(board.name)
+        encoder = SampleEncoder(self.model, replace(self.dataset, images=images, labels=None))
+        encoding = encoder.choose(self.identities[board.name].encodings, packed=False)
+        answers = [board.canary(encoding, k, encoder.data(encoding, k)).scores for k in range(len(images))]
+        return np.frombuffer(b"".join(answers), dtype=self.model.output.dtype).reshape(len(images), -1)
+
+    def close(self) -> None:
+        """Switch all boards off; harmless when repeated."""
+        for board in self.boards:
+            board.close()
+
+    def _canary_round(self, board: Board) -> list[CanaryResult]:
+        encoding: Encoding = self.encoder.choose(self.identities[board.name].encodings, packed=False)
+        return run_canaries(board, self.encoder, encoding, canary_ids(self.samples))
+
+    def _judge(self, board: Board, rounds: Sequence[Sequence[CanaryResult]]) -> None:
+        tensors = self.encoder.tensors(canary_ids(self.samples))
+        self.canaries[board.name] = check_canaries(
+            rounds,
+            self.encoder,
+            self.model,
+            self.reference.canary_scores(tensors),
+            before=self.canaries.get(board.name),
+            board=board.name,
+            reference=self.reference.name,
+            max_lsb=self.max_lsb,
+        )

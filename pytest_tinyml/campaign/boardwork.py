@@ -1,0 +1,117 @@
+"""One board's share of a campaign: where it gets samples and leaves results."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from pytest_tinyml.errors import BoardError
+    from pytest_tinyml.links.workqueue import WorkQueue
+    from pytest_tinyml.records import Encoding
+    from pytest_tinyml.campaign.samples import SampleEncoder
+    from pytest_tinyml.stores.runs import RunJournal
+
+RENEW_S = 5.0
+MAX_STRIKES = 2
+"""A sample that was on the board in so many crashes is recorded as failed."""
+
+
+class BoardWork:
+    """Implements `boards.base.Work` for one board; used by that board's thread alone.
+
+    After a crash the samples that were on the board are sent one by one, so that a second crash names its sample.
+
+    Args:
+        board: the board's name.
+        queue: shared by all boards of the campaign.
+        encoder: shared.
+        run: shared.
+
+    Attributes:
+        session: the journal's number for the time since the board was opened.
+        settled: samples answered or recorded as failed through this board.
+    """
+
+    def __init__(self, board: str, queue: WorkQueue, encoder: SampleEncoder, run: RunJournal) -> None:
+        """Begin without a session: the campaign sets it when the board is open."""
+        self.session = 0
+        self.settled = 0
+        self._board, self._queue, self._encoder, self._run = board, queue, encoder, run
+        self._suspects: set[int] = set()
+        self._leased: set[int] = set()
+        self._renewed = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        """See `Work.finished`."""
+        return self._queue.finished
+
+    def take(self, count: int) -> list[int]:
+        """See `Work.take`; one at a time while a crash is being investigated."""
+        # Another board may have answered for them.
+        self._suspects = {k for k in self._suspects if not self._run.done[k] and k not in self._run.failed}
+        if self._suspects:
+            if self._leased:
+                return []
+            count = 1
+        ids = self._queue.lease(self._board, count)
+        self._leased.update(ids)
+        return ids
+
+    def wait(self, timeout_s: float) -> None:
+        """See `Work.wait`."""
+        self._queue.wait(timeout_s)
+
+    def encoding(self, offered: frozenset[Encoding], *, packed: bool) -> Encoding:
+        """See `Work.encoding`."""
+        return self._encoder.choose(offered, packed=packed)
+
+    def raw(self, encoding: Encoding, ids: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """See `Work.raw`."""
+        return self._encoder.raw(encoding, ids)
+
+    def packed(self, encoding: Encoding, sample: int) -> bytes:
+        """See `Work.packed`."""
+        return self._encoder.packed(encoding, sample)
+
+    def answer(
+        self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]
+    ) -> None:
+        """See `Work.answer`: in the journal before it counts as done."""
+        conflicts = self._run.record(self.session, ids, ticks, scores)
+        if conflicts:
+            self.note("conflict", f"samples answered differently the second time: {conflicts}")
+        self._settle(ids.tolist())
+
+    def fail(self, sample: int, reason: str) -> None:
+        """See `Work.fail`."""
+        self._run.fail(self.session, sample, reason)
+        self._settle([sample])
+
+    def note(self, kind: str, text: str) -> None:
+        """See `Work.note`."""
+        self._run.event(self._board, kind, text)
+
+    def crashed(self, error: BoardError) -> None:
+        """Give the leases back; a sample that was alone on the board gets a strike, and after two is given up."""
+        alone = len(self._leased) == 1
+        sample = self._queue.release(self._board, blame=alone)
+        self._suspects.update(self._leased)
+        self._leased.clear()
+        if sample is not None and self._queue.strikes(sample) >= MAX_STRIKES:
+            self.fail(sample, f"the board failed {MAX_STRIKES} times on this sample: {error.message}")
+
+    def _settle(self, ids: list[int]) -> None:
+        self._queue.complete(ids)
+        if time.monotonic() - self._renewed > RENEW_S:
+            self._queue.renew(self._board)
+            self._renewed = time.monotonic()
+        self._leased.difference_update(ids)
+        self._suspects.difference_update(ids)
+        self.settled += len(ids)

@@ -1,0 +1,190 @@
+"""From names on a command line to a campaign: everything is looked up and checked before work is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml.boards.base import BoardRequest
+from pytest_tinyml.campaign.reference import ReferenceRun
+from pytest_tinyml.campaign.run import Campaign, CampaignSettings
+from pytest_tinyml.campaign.samples import SampleEncoder, check_shapes
+from pytest_tinyml.errors import UsageError
+from pytest_tinyml.records import PreprocessSpec
+from pytest_tinyml.references import get_reference
+from pytest_tinyml.stores.datasets import load_dataset
+from pytest_tinyml.stores.journal import Journal
+from pytest_tinyml.stores.models import load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_tinyml.boards.base import Board, BoardKind
+    from pytest_tinyml.boards.registry import Registry
+    from pytest_tinyml.records import Dataset, Model
+    from pytest_tinyml.references.base import Reference
+
+INEXACT_MAX_LSB: Final = 32
+"""Tolerance against a reference with other kernels: twice the largest difference seen over the zoo (docs/benchmarks.md)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done, checked as far as that is possible without a board.
+
+    Attributes:
+        kind: of board.
+        model: to execute.
+        dataset: to run it over.
+        samples: how many, from the first.
+        reference: the runtime on the host to compare with.
+        max_lsb: largest tolerated difference per output, in steps.
+        link: how samples travel.
+        count: number of boards.
+        options: board-specific settings.
+    """
+
+    kind: BoardKind
+    model: Model
+    dataset: Dataset
+    samples: int
+    reference: Reference
+    max_lsb: int
+    link: str
+    count: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_preprocess(text: str) -> PreprocessSpec:
+    """Parse ``scale:DIVISOR`` (pixel / DIVISOR), ``l2axis1`` or ``none``.
+
+    Raises:
+        UsageError: neither.
+    """
+    kind, _, argument = text.partition(":")
+    try:
+        if kind == "scale":
+            return PreprocessSpec(kind="scale", scale=1.0 / float(argument or 255))
+        if kind in {"l2axis1", "none"} and not argument:
+            return PreprocessSpec(kind="l2axis1" if kind == "l2axis1" else "none")
+    except (ValueError, ZeroDivisionError):
+        pass
+    msg = f"--tinyml-preprocess: {text!r} is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"
+    raise UsageError(msg)
+
+
+def usable_kind(registry: Registry, name: str) -> BoardKind:
+    """Return a kind of board that this computer can use.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        UsageError: something that it needs is missing.
+    """
+    kind = registry.get(name)
+    missing = kind.missing()
+    if missing:
+        lines = "\n".join(f"  {item.what}: {item.install}" for item in missing)
+        msg = f"board {name!r} cannot be used on this computer; it needs\n{lines}"
+        raise UsageError(msg)
+    return kind
+
+
+def choose_model(name: str, preprocess: str | None) -> Model:
+    """Load a model, with the preprocessing that was asked for or else its card's."""
+    model = load_model(name)
+    return model if preprocess is None else replace(model, preprocess=parse_preprocess(preprocess))
+
+
+def make_plan(
+    registry: Registry,
+    *,
+    board: str,
+    model: str,
+    dataset: str,
+    reference: str,
+    preprocess: str | None = None,
+    limit: int | None = None,
+    max_lsb: int | None = None,
+    link: str | None = None,
+    count: int = 1,
+    options: Mapping[str, str] | None = None,
+) -> Plan:
+    """Look everything up and refuse what cannot work.
+
+    Raises:
+        UsageError: with one message that says what is wrong and what would do.
+    """
+    kind = usable_kind(registry, board)
+    chosen_link = link or kind.links[0]
+    if chosen_link not in kind.links:
+        msg = f"board {board!r} has no link {chosen_link!r}; --tinyml-link is one of: {', '.join(kind.links)}"
+        raise UsageError(msg)
+    chosen = choose_model(model, preprocess)
+    kind.check(chosen)
+    data = load_dataset(dataset)
+    if data.images.dtype.kind == "f" and chosen.preprocess.assumed:
+        # No card says otherwise, and float samples are not pixels.
+        chosen = replace(chosen, preprocess=PreprocessSpec(kind="none", assumed=True))
+    check_shapes(chosen, data)
+    runtime = get_reference(reference)
+    _ = runtime.runtime_version  # says what is missing
+    return Plan(
+        kind=kind,
+        model=chosen,
+        dataset=data,
+        samples=min(limit or len(data), len(data)),
+        reference=runtime,
+        max_lsb=(0 if runtime.exact else INEXACT_MAX_LSB) if max_lsb is None else max_lsb,
+        link=chosen_link,
+        count=count,
+        options=options or {},
+    )
+
+
+def make_boards(plan: Plan, work_dir: Path, timeout_s: float) -> list[Board]:
+    """Make the boards of a plan; nothing is started.
+
+    Raises:
+        UsageError: the folder for their logs cannot be written.
+    """
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        return [
+            plan.kind.create(
+                BoardRequest(
+                    model=plan.model,
+                    work_dir=work_dir,
+                    index=index,
+                    link=plan.link,
+                    timeout_s=timeout_s,
+                    options=plan.options,
+                )
+            )
+            for index in range(plan.count)
+        ]
+    except OSError as error:
+        msg = f"cannot write to the report folder {work_dir}: {error.strerror}; choose another with --tinyml-report"
+        raise UsageError(msg) from error
+
+
+def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float, fresh: bool) -> Campaign:
+    """Make the campaign of a plan; nothing is started.
+
+    Raises:
+        UsageError: the journal or the folder for logs cannot be used.
+    """
+    boards = make_boards(plan, work_dir, timeout_s)
+    encoder = SampleEncoder(plan.model, plan.dataset)
+    reference = ReferenceRun(plan.reference, plan.model, plan.dataset, encoder, samples=plan.samples)
+    settings = CampaignSettings(
+        kind=plan.kind.name,
+        engine=plan.kind.engine,
+        link=plan.link,
+        samples=plan.samples,
+        fresh=fresh,
+        max_lsb=plan.max_lsb,
+    )
+    return Campaign(
+        plan.model, plan.dataset, boards, encoder=encoder, journal=Journal(journal), reference=reference, settings=settings
+    )

@@ -1,0 +1,268 @@
+"""Run a model over a data set on any number of boards, and keep what comes back.
+
+The boards draw from one queue, each in a thread of its own. A board that fails gives its samples back and is started again;
+the caller waits for the samples that it wants to see.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tinyml.campaign.bench import Bench
+from pytest_tinyml.campaign.boardwork import BoardWork
+from pytest_tinyml.campaign.samples import check_shapes
+from pytest_tinyml.errors import BoardError, TinymlError
+from pytest_tinyml.links.workqueue import WorkQueue
+from pytest_tinyml.stores.runs import RunJournal, RunKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.boards.base import Board
+    from pytest_tinyml.campaign.reference import ReferenceRun
+    from pytest_tinyml.campaign.samples import SampleEncoder
+    from pytest_tinyml.records import Dataset, Model
+    from pytest_tinyml.stores.journal import Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignSettings:
+    """How a campaign is run.
+
+    Attributes:
+        kind: name of the kind of board.
+        engine: the engine that this kind has.
+        link: name of the link, part of the run's identity.
+        samples: how many of the data set's samples, from the first.
+        fresh: measure everything again, even if an unfinished run could be resumed.
+        restarts: how often a board is started again without an answer in between.
+        lease_s: seconds after which an unanswered sample is offered to another board.
+        max_lsb: tolerated difference from the reference, in steps of the output.
+    """
+
+    kind: str
+    engine: str
+    link: str
+    samples: int
+    fresh: bool = False
+    restarts: int = 2
+    lease_s: float = 120.0
+    max_lsb: int = 0
+
+
+class Campaign:
+    """See the module; used as: construct, `bench.connect`, `bench.check_canaries`, `start`, `wait_for`, `finish`, `close`.
+
+    Args:
+        model: what the boards execute.
+        dataset: what they are asked.
+        boards: of one kind, not yet prepared.
+        encoder: makes samples and tensors.
+        journal: keeps the results.
+        reference: the host's answers, computed meanwhile.
+        settings: see there.
+
+    Raises:
+        DatasetError, UsageError: the data set does not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset: Dataset,
+        boards: Sequence[Board],
+        *,
+        encoder: SampleEncoder,
+        journal: Journal,
+        reference: ReferenceRun,
+        settings: CampaignSettings,
+    ) -> None:
+        """Check that data and model fit; start nothing."""
+        check_shapes(model, dataset)
+        self.model, self.dataset, self.settings, self.reference = model, dataset, settings, reference
+        self.bench = Bench(
+            boards=tuple(boards),
+            engine=settings.engine,
+            model=model,
+            dataset=dataset,
+            samples=settings.samples,
+            reference=reference,
+            max_lsb=settings.max_lsb,
+            encoder=encoder,
+        )
+        self.error: TinymlError | None = None
+        self.wall_s = 0.0
+        self.started_at: float | None = None
+        self._journal = journal
+        self._run: RunJournal | None = None
+        self._queue = WorkQueue(())
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    @property
+    def run(self) -> RunJournal:
+        """The run in the journal; exists after `start`."""
+        if self._run is None:
+            msg = "the campaign was not started"
+            raise RuntimeError(msg)
+        return self._run
+
+    def start(self) -> None:
+        """Begin to stream, where an unfinished run with the same identity stopped.
+
+        Raises:
+            JournalError: another process is at the same run, or the journal cannot be written.
+        """
+        self.bench.connect()
+        identity = self.bench.identity
+        key = RunKey(
+            model_sha256=self.model.sha256,
+            dataset_sha256=self.dataset.sha256,
+            samples=self.settings.samples,
+            preprocess=repr(self.model.preprocess),
+            board=self.settings.kind,
+            engine=identity.engine,
+            link=self.settings.link,
+            clock=identity.clock.name.lower(),
+            firmware_sha256=self.bench.firmware_sha256,
+        )
+        self._run = RunJournal.open(self._journal, key, self.model.output.nbytes, fresh=self.settings.fresh)
+        self.reference.start()
+        left = [int(k) for k in np.flatnonzero(~self._run.done) if int(k) not in self._run.failed]
+        self._queue = WorkQueue(left, lease_s=self.settings.lease_s)
+        self.started_at = time.monotonic()
+        for board in self.bench.boards:
+            thread = threading.Thread(target=self._drive, args=(board,), name=f"board {board.name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def wait_for(self, ids: Sequence[int], timeout_s: float | None = None) -> bool:
+        """Wait until the samples are answered or recorded as failed, and the reference has them too.
+
+        Args:
+            ids: sample ids.
+            timeout_s: longest wait; None relies on the bounds of the boards' own waits.
+
+        Returns:
+            False if the time was up.
+
+        Raises:
+            TinymlError: what ended the campaign before they were done.
+        """
+        wanted = np.asarray(ids, dtype=np.int64)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._answered(wanted):
+            if self.error is not None:
+                raise self.error
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            self._queue.wait(0.2)
+            if self._queue.finished and self.error is None and not self._answered(wanted):
+                msg = "the campaign was stopped"
+                raise BoardError(msg)
+        return self.reference.wait_for(wanted, None if deadline is None else deadline - time.monotonic())
+
+    def _answered(self, wanted: npt.NDArray[np.int64]) -> bool:
+        return all(int(sample) in self.run.failed for sample in wanted[~self.run.done[wanted]])
+
+    def finish(self) -> None:
+        """Wait for everything, mark the run as complete, and send the canaries once more.
+
+        Raises:
+            TinymlError: what ended the campaign.
+            CanaryError: a board answers the canaries differently after the run than before.
+        """
+        self.wait_for(range(self.settings.samples))
+        self.end_threads()
+        # Complete whatever the canaries say now: asking for this run again shall measure again.
+        self.run.finish()
+        self.bench.check_canaries_again()
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """See `Bench.infer`; ends a run that is going on."""
+        self.end_threads()
+        return self.bench.infer(images)
+
+    def close(self) -> None:
+        """Stop the boards, give up what is not done; harmless when repeated. The journal keeps what was answered."""
+        self.end_threads()
+        self.bench.close()
+        self.reference.close()
+
+    def close_journal(self) -> None:
+        """Close the journal, when everything that is to be known has been asked; harmless when repeated."""
+        self._journal.close()
+
+    def end_threads(self) -> None:
+        """Stop the queue and wait for the boards' threads, whose own waits are bounded."""
+        if not self._threads:
+            return
+        self._queue.stop()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        self.run.add_wall(self.wall_s)
+
+    def _drive(self, board: Board) -> None:
+        """Thread of one board: stream, and start it again when it fails."""
+        work = BoardWork(board.name, self._queue, self.bench.encoder, self.run)
+        failures = 0
+        is_open = True
+        while not self._queue.finished:
+            settled = work.settled
+            try:
+                if not is_open:
+                    self.bench.greet(board)
+                    is_open = True
+                work.session = self.run.begin_session(board.name, {"identity": repr(self.bench.identities[board.name])})
+                board.stream(work)
+            except BoardError as error:
+                is_open = False
+                board.close()
+                try:
+                    work.crashed(error)
+                    failures = failures + 1 if work.settled == settled else 1
+                    if failures > self.settings.restarts:
+                        self._lose(board.name, error)
+                        return
+                    self.run.event(board.name, "restart", str(error))
+                except TinymlError as broken:
+                    self._fail(broken)
+                    return
+            except TinymlError as error:
+                # The journal cannot be written, or a sample does not fit: no board could do better.
+                self._fail(error)
+                return
+            except BaseException as error:  # a bug must reach the user, not die with the thread
+                self._fail(TinymlError(f"internal error while driving board {board.name!r}: {error!r}"))
+                raise
+        self._note_end()
+
+    def _note_end(self) -> None:
+        with self._lock:
+            if self.started_at is not None:
+                self.wall_s = max(self.wall_s, time.monotonic() - self.started_at)
+
+    def _lose(self, board: str, error: BoardError) -> None:
+        """Give a board up; the campaign ends with the last one."""
+        self._note_end()
+        with self._lock:
+            self.bench.lost.add(board)
+            last = len(self.bench.lost) == len(self.bench.boards)
+        self.run.event(board, "lost", str(error))
+        if last:
+            done = np.flatnonzero(self.run.done)
+            error.last_sample = int(done[-1]) if len(done) else None
+            self._fail(error)
+
+    def _fail(self, error: TinymlError) -> None:
+        self._note_end()
+        self.error = self.error or error
+        self._queue.stop()

@@ -1,0 +1,153 @@
+"""What the fixtures hand out: the few things that a test wants to ask, without the machinery behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_tinyml.verdict.compare import Comparison, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.campaign.handshake import CanaryReport
+    from pytest_tinyml.records import Identity
+    from pytest_tinyml.shell.harness import Harness
+
+
+class BoardHandle:
+    """The (first) board of the session, opened.
+
+    Attributes:
+        name: of the kind of board.
+        identity: what the board says it is.
+    """
+
+    def __init__(self, harness: Harness) -> None:
+        """Look at the open board."""
+        self._harness = harness
+        self.name = harness.plan.kind.name
+        self.identity: Identity = harness.campaign.bench.identity
+
+    def canaries(self) -> dict[str, CanaryReport]:
+        """Send the canary samples to every board and return what they gave.
+
+        Raises:
+            CanaryError: preprocessing differs, the board carries state, or the engine differs.
+        """
+        self._harness.check_canaries()
+        return dict(self._harness.campaign.bench.canaries)
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Run images of your own, after the run over the data set if there is one.
+
+        Args:
+            images: uint8 [N, H, W] or [N, H, W, C], as the data set's.
+
+        Returns:
+            The output's dtype, [N, C].
+        """
+        return self._harness.infer(images)
+
+    @property
+    def console_tail(self) -> tuple[str, ...]:
+        """The last lines that the board said."""
+        return self._harness.campaign.bench.boards[0].console_tail
+
+
+class ReferenceHandle:
+    """The host's answers.
+
+    Attributes:
+        name: ``tflm`` or ``litert``.
+        exact: whether a board is expected to give the same bytes.
+    """
+
+    def __init__(self, harness: Harness) -> None:
+        """Begin to compute them."""
+        self._run = harness.campaign.reference
+        self.name = self._run.name
+        self.exact = self._run.reference.exact
+        self._run.start()
+
+    def scores(self, ids: Sequence[int]) -> npt.NDArray[Any]:
+        """Return the outputs of some samples, waiting for them: the output's dtype, [len(ids), C]."""
+        wanted = np.asarray(ids, dtype=np.int64)
+        self._run.wait_for(wanted, None)
+        return np.asarray(self._run.scores[wanted])
+
+
+class RunHandle:
+    """The run over the data set, on its way."""
+
+    def __init__(self, harness: Harness) -> None:
+        """Begin it."""
+        self._harness = harness
+        self._campaign = harness.campaign
+
+    def compare(self, ids: Sequence[int]) -> Comparison:
+        """Wait for samples and compare them with the reference.
+
+        Args:
+            ids: sample ids, at least one.
+
+        Raises:
+            BoardError: the board failed for good before they were done.
+            AssertionError: some of them failed on the board.
+        """
+        self._harness.wait_for(ids)
+        failed = {sample: self._campaign.run.failed[sample] for sample in ids if sample in self._campaign.run.failed}
+        if failed:
+            sample, reason = next(iter(failed.items()))
+            msg = f"{len(failed)} of {len(ids)} samples failed on the board; first: #{sample}: {reason}"
+            raise AssertionError(msg)
+        wanted = np.asarray(ids, dtype=np.int64)
+        labels = self._campaign.dataset.labels
+        return compare(
+            self.scores(ids),
+            self._campaign.reference.scores[wanted],
+            None if labels is None else labels[wanted],
+            wanted,
+            self._campaign.model.output,
+        )
+
+    def scores(self, ids: Sequence[int]) -> npt.NDArray[Any]:
+        """Return the board's outputs, waiting for them: the output's dtype, [len(ids), C]."""
+        self._harness.wait_for(ids)
+        rows = self._campaign.run.scores[np.asarray(ids, dtype=np.int64)]
+        return np.asarray(rows.view(self._campaign.model.output.dtype))
+
+    def everything(self) -> Comparison:
+        """Wait for all samples and compare them."""
+        return self.compare(range(self._campaign.settings.samples))
+
+    def results(self) -> dict[str, Any]:
+        """Wait for all samples and return what ``results.json`` will hold (docs/reference/results.md)."""
+        self.everything()
+        return self._harness.results()
+
+    def finish(self) -> None:
+        """Wait for all samples, then send the canaries once more.
+
+        Raises:
+            CanaryError: a board does not answer them as it did before the run.
+        """
+        self._harness.finish()
+
+    @property
+    def tolerance_lsb(self) -> int:
+        """Largest difference per output that counts as equal, in steps."""
+        return self._campaign.settings.max_lsb
+
+    @property
+    def reference_name(self) -> str:
+        """Name of the reference."""
+        return self._campaign.reference.name
+
+    @property
+    def conflicts(self) -> list[int]:
+        """Samples that a board answered in more than one way."""
+        return self._campaign.run.conflicts()

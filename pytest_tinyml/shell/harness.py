@@ -1,0 +1,255 @@
+"""One pytest session with a board: holds the campaign, shows how far it is, and reports at the end."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Never, cast
+
+import numpy as np
+import pytest
+
+from pytest_tinyml.boards.registry import Registry
+from pytest_tinyml.campaign.plan import make_campaign, make_plan
+from pytest_tinyml.campaign.progress import progress
+from pytest_tinyml.errors import ReportError, TinymlError, UsageError
+from pytest_tinyml.report.results import build_results, check_folder, write_results
+from pytest_tinyml.report.terminal import summary_lines
+from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.campaign.plan import Plan
+    from pytest_tinyml.campaign.run import Campaign
+    from pytest_tinyml.records import Dataset, Model
+    from pytest_tinyml.shell.options import Settings
+
+_TTY_S, _LOG_S = 2.0, 10.0
+
+
+class Harness:
+    """The plugin object of a session with ``--board``."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        """Do nothing yet: everything is looked up when the session starts."""
+        self._config, self.settings = config, settings
+        self._campaign: Campaign | None = None
+        self._plan: Plan | None = None
+        self._broken: tuple[str, TinymlError] | None = None
+        self._failures: list[str] = []
+        self._current = ""
+        self._canaried = self._started = self._finished = False
+        self._shown = time.monotonic()
+        self._results: dict[str, Any] | None = None
+        self._report_error: ReportError | None = None
+        self._written: Path | None = None
+
+    # What the session does with it.
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Check everything that can be checked without the board."""
+        if self._config.args_source is not self._config.ArgsSource.ARGS:
+            self._config.args.extend(suite_arguments(self._config))
+        settings = self.settings
+        registry = Registry()
+        try:
+            self._config.hook.pytest_tinyml_boards(registry=registry)
+            key, equals, value = (settings.option or "").partition("=")
+            if settings.option and not (key and equals):
+                msg = f"--tinyml-option: {settings.option!r} is not KEY=VALUE"
+                raise UsageError(msg)  # noqa: TRY301 - turned into pytest's own below, like all others
+            self._plan = make_plan(
+                registry,
+                board=settings.board,
+                model=settings.model,
+                dataset=settings.dataset,
+                reference=settings.reference,
+                preprocess=settings.preprocess,
+                limit=settings.limit,
+                max_lsb=settings.max_lsb,
+                link=settings.link,
+                count=settings.count,
+                options={key: value} if key else {},
+            )
+            check_folder(settings.report)
+            self._campaign = make_campaign(
+                self._plan,
+                journal=settings.journal,
+                work_dir=settings.report / "logs",
+                timeout_s=settings.timeout,
+                fresh=settings.fresh,
+            )
+        except (UsageError, ReportError) as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what will be run; called before the session's checks, so from the options."""
+        settings = self.settings
+        return [
+            f"tinyml: model {settings.model}, board {settings.board}, data {settings.dataset}, "
+            f"reference {settings.reference}, report {os.path.relpath(settings.report, self._config.invocation_params.dir)}"
+        ]
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Remember which test is running."""
+        self._current = item.name
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what failed, for the results."""
+        if report.failed and any(key.startswith("tinyml_") or key == "tinyml" for key in report.keywords):
+            self._failures.append(f"{report.nodeid.rpartition('::')[2]}: {_first_line(report)}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the results and switch everything off."""
+        campaign = self._campaign
+        if campaign is None:
+            return
+        try:
+            campaign.close()
+            if self._started:
+                self._results = self.results()
+                self._config.hook.pytest_tinyml_results(config=self._config, results=self._results)
+                self._written = write_results(self.settings.report, self._results)
+        except ReportError as error:
+            self._report_error = error
+            if self._config.pluginmanager.get_plugin("terminalreporter") is None:
+                raise
+        finally:
+            campaign.close_journal()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how it went."""
+        if self._results is not None:
+            passed = bool(self._results["passed"])
+            terminalreporter.section("tinyml", green=passed, red=not passed)
+            for line in summary_lines(self._results):
+                terminalreporter.write_line(line)
+        if self._written is not None:
+            terminalreporter.write_line(f"  results: {os.path.relpath(self._written, self._config.invocation_params.dir)}")
+        if self._report_error is not None:
+            terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
+
+    # What the fixtures ask for.
+
+    @property
+    def campaign(self) -> Campaign:
+        """The session's campaign; exists when tests run."""
+        return cast("Campaign", self._campaign)
+
+    @property
+    def plan(self) -> Plan:
+        """What the session is to do; exists when tests run."""
+        return cast("Plan", self._plan)
+
+    @property
+    def model(self) -> Model:
+        """The model under test."""
+        return self.plan.model
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set."""
+        return self.plan.dataset
+
+    def shards(self) -> Iterable[range]:
+        """Cut the samples into shards, one test each."""
+        total, size = self.plan.samples, self.settings.shard_size
+        return [range(start, min(start + size, total)) for start in range(0, total, size)]
+
+    def board(self) -> BoardHandle:
+        """Open the boards once."""
+        self._guard(self.campaign.bench.connect)
+        return BoardHandle(self)
+
+    def reference(self) -> ReferenceHandle:
+        """Begin to compute the reference once."""
+        return ReferenceHandle(self)
+
+    def run(self) -> RunHandle:
+        """Begin the run once."""
+        self.board()
+        self.check_canaries()
+        if not self._started:
+            self._guard(self.campaign.start)
+            self._started = True
+        return RunHandle(self)
+
+    def check_canaries(self) -> None:
+        """Send the canaries once, before the run."""
+        if not self._canaried:
+            self._guard(self.campaign.bench.check_canaries)
+            self._canaried = True
+
+    def wait_for(self, ids: Sequence[int]) -> None:
+        """Wait for samples, saying now and then how far the run is."""
+
+        def wait() -> None:
+            while not self.campaign.wait_for(ids, 0.5):
+                self._show_progress()
+
+        self._guard(wait)
+
+    def finish(self) -> None:
+        """Wait for all samples and check the state of the boards, once."""
+        self.wait_for(range(self.plan.samples))
+        if not self._finished:
+            self._finished = True
+            self._guard(self.campaign.finish)
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """See `BoardHandle.infer`."""
+        if self._started:
+            self.wait_for(range(self.plan.samples))
+        return self.campaign.infer(images)
+
+    def results(self) -> dict[str, Any]:
+        """Return what results.json holds at this moment."""
+        return build_results(self.campaign, failures=self._failures, hardware=self.plan.kind.hardware)
+
+    def _guard(self, action: Callable[[], object]) -> None:
+        """Run a step of the campaign; when the board has failed for good, one test fails and the later ones skip."""
+        if self._broken is not None and self._broken[0] != self._current:
+            where, error = self._broken
+            self._skip(f"the board failed in {where}: {str(error).splitlines()[0]}")
+        try:
+            action()
+        except TinymlError as error:
+            self._broken = self._broken or (self._current, error)
+            raise
+
+    def _skip(self, reason: str) -> Never:
+        pytest.skip(reason)
+
+    def _show_progress(self) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or self._config.get_verbosity() < 0:
+            return
+        interval = _TTY_S if reporter.isatty else _LOG_S
+        if time.monotonic() - self._shown < interval:
+            return
+        self._shown = time.monotonic()
+        capture = self._config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"tinyml: {progress(self.campaign)}")
+
+
+def suite_arguments(config: pytest.Config) -> list[str]:
+    """Return what to collect when no paths were given: the ready-made suite, beside the user's own tests."""
+    from pytest_tinyml import suite  # noqa: PLC0415 - only with a board
+
+    folder = os.path.dirname(cast("str", suite.__file__))  # noqa: PTH120 - an argument of pytest is text
+    return [] if folder in config.args else [folder]
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(crash.message if crash is not None else report.longrepr)
+    return text.strip().splitlines()[0] if text.strip() else "failed"

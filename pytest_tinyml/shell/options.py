@@ -1,0 +1,162 @@
+"""The command line options and ini keys; nothing here imports more than pytest and the standard library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option: ``--tinyml-NAME`` on the command line, ``tinyml_name`` in the ini file; the command line wins."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any]
+    default: Any
+    metavar: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """The command line spelling."""
+        return f"--tinyml-{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The ini key, and the attribute of `Settings`."""
+        return "tinyml_" + self.name.replace("-", "_")
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < low:
+            msg = f"must be at least {low}"
+            raise ValueError(msg)
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        msg = "must be a positive number of seconds"
+        raise ValueError(msg)
+    return value
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        msg = "must be a ratio from 0 to 1"
+        raise ValueError(msg)
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        msg = "must be a positive number"
+        raise ValueError(msg)
+    return value
+
+
+OPTIONS = (
+    Option(name="model", metavar="MODEL", parse=str, default="s0-ptq", help="zoo name (tinyml models list) or a .tflite file"),
+    Option(name="dataset", metavar="DATA", parse=str, default="mnist-28k",
+           help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files"),
+    Option(name="preprocess", metavar="SPEC", parse=str, default=None,
+           help="how pixels become the input, where the model has no card: scale:255, l2axis1 or none"),
+    Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
+    Option(name="reference", metavar="NAME", parse=str, default="tflm", help="what the board is compared with: tflm or litert"),
+    Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
+           help="difference tolerated per output, in steps (default: 0 against tflm)"),
+    Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
+    Option(name="count", metavar="N", parse=_at_least(1), default=1, help="number of boards that share the work"),
+    Option(name="timeout", metavar="S", parse=_seconds, default=10.0, help="longest silence of a board, in seconds"),
+    Option(name="shard-size", metavar="N", parse=_at_least(1), default=1000, help="samples per test"),
+    Option(name="min-top1", metavar="RATIO", parse=_ratio, default=None, help="fail below this accuracy, e.g. 0.99"),
+    Option(name="max-latency", metavar="US", parse=_positive, default=None,
+           help="fail above this median latency in microseconds; never applied to an emulated wall clock"),
+    Option(name="max-arena", metavar="BYTES", parse=_at_least(1), default=None, help="fail above this arena use"),
+    Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"), help="folder for results.json and logs"),
+    Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
+           help="where results are kept until (and after) a run is complete"),
+    Option(name="option", metavar="KEY=VALUE", parse=str, default=None, help="a board-specific setting"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of one pytest session, parsed; see `OPTIONS` for their meaning."""
+
+    board: str
+    model: str
+    dataset: str
+    preprocess: str | None
+    limit: int | None
+    reference: str
+    max_lsb: int | None
+    link: str | None
+    count: int
+    timeout: float
+    shard_size: int
+    min_top1: float | None
+    max_latency: float | None
+    max_arena: int | None
+    report: Path
+    journal: Path
+    fresh: bool
+    option: str | None
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare everything to pytest."""
+    group = parser.getgroup("tinyml", "neural networks on microcontrollers")
+    group.addoption(
+        "--board", metavar="NAME", default=None, help="run the tests that use a board on this one (tinyml boards lists them)"
+    )
+    parser.addini("tinyml_board", "default for --board", default="")
+    for option in OPTIONS:
+        group.addoption(option.flag, metavar=option.metavar, default=None, dest=option.key, help=option.help)
+        parser.addini(option.key, f"default for {option.flag}", default="")
+    group.addoption(
+        "--tinyml-fresh", action="store_true", default=False, help="measure again what an interrupted run had measured"
+    )
+
+
+def board_name(config: pytest.Config) -> str | None:
+    """Return the board that was asked for, or None."""
+    return config.getoption("--board") or config.getini("tinyml_board") or None
+
+
+def read_settings(config: pytest.Config, board: str) -> Settings:
+    """Parse the options.
+
+    Raises:
+        pytest.UsageError: a value is not of its option's form.
+    """
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        on_line = config.getoption(option.key)
+        text = on_line if on_line is not None else config.getini(option.key) or None
+        values[option.key.removeprefix("tinyml_")] = option.default if text is None else _parse(option, text)
+    for key in ("report", "journal"):
+        values[key] = config.rootpath / values[key]
+    return Settings(board=board, fresh=config.getoption("--tinyml-fresh"), **values)
+
+
+def _parse(option: Option, text: str) -> Any:  # noqa: ANN401 - as many types as options
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        reason = str(error) if str(error).startswith("must") else f"is not a number: {text!r}"
+        msg = f"{option.flag}: {text!r} {reason}" if reason.startswith("must") else f"{option.flag}: {reason.removeprefix('is ')}"
+        raise pytest.UsageError(msg) from error

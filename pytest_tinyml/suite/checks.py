@@ -1,0 +1,73 @@
+"""The assertions of the ready-made tests, with messages that say how far off a run is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tinyml.verdict.compare import describe_difference
+
+if TYPE_CHECKING:
+    from pytest_tinyml.shell.handles import RunHandle
+    from pytest_tinyml.shell.harness import Harness
+    from pytest_tinyml.shell.options import Settings
+
+
+def _settings(config: pytest.Config) -> Settings:
+    harness: Harness = config.pluginmanager.get_plugin("tinyml-harness")
+    return harness.settings
+
+
+def check_shard(run: RunHandle, shard: range) -> None:
+    """Compare one shard with the reference, within the tolerance of the session."""
+    comparison = run.compare(shard)
+    within = (
+        comparison.differing == 0
+        if comparison.max_lsb is None or run.tolerance_lsb == 0
+        else comparison.max_lsb <= run.tolerance_lsb
+    )
+    if not within:
+        pytest.fail(f"{describe_difference(comparison, run.reference_name)}; tolerated: {run.tolerance_lsb} LSB", pytrace=False)
+
+
+def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
+    """Compare the board's top-1 accuracy with the host's and with ``--tinyml-min-top1``."""
+    comparison = run.everything()
+    if comparison.top1_board is None or comparison.top1_reference is None:
+        pytest.skip("the data set has no labels: accuracy cannot be measured")
+    floor = _settings(config).min_top1
+    if floor is not None and comparison.top1_board < floor:
+        pytest.fail(f"top-1 {comparison.top1_board:.4%} is below --tinyml-min-top1 {floor:.4%}", pytrace=False)
+    # The exact test is the shards'; here a loss that a tolerance would hide is caught.
+    worse = (comparison.correct_reference or 0) - (comparison.correct_board or 0)
+    allowed = comparison.count // 1000
+    if worse > allowed:
+        pytest.fail(
+            f"the board is right {comparison.correct_board:,} times, the host {comparison.correct_reference:,}: "
+            f"{worse} fewer, at most {allowed} are tolerated",
+            pytrace=False,
+        )
+
+
+def check_latency(run: RunHandle, config: pytest.Config) -> None:
+    """Check that inferences were timed, and the median against ``--tinyml-max-latency`` where the clock counts."""
+    latency: dict[str, Any] = run.results()["latency"]
+    assert latency["total"] > 0, "the board's clock did not move during any inference"
+    limit = _settings(config).max_latency
+    if limit is None:
+        return
+    if not latency["gated"] or latency["unit"] != "us":
+        pytest.skip(f"--tinyml-max-latency was not applied: clock {latency['clock']} of this board is not the part's time")
+    if latency["p50"] > limit:
+        pytest.fail(f"median latency {latency['p50']:,.1f} us is above --tinyml-max-latency {limit:,.1f} us", pytrace=False)
+
+
+def check_arena(run: RunHandle, config: pytest.Config) -> None:
+    """Check the arena against what the board has, and against ``--tinyml-max-arena``."""
+    memory: dict[str, Any] = run.results()["memory"]
+    used, capacity, limit = memory["arena_bytes"], memory["arena_capacity_bytes"], _settings(config).max_arena
+    if not 0 < used <= capacity:
+        pytest.fail(f"the engine reports an arena use of {used:,} of {capacity:,} bytes", pytrace=False)
+    if limit is not None and used > limit:
+        pytest.fail(f"arena use {used:,} bytes is above --tinyml-max-arena {limit:,}", pytrace=False)
