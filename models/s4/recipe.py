@@ -24,7 +24,7 @@ RECIPE = Recipe(
     input_shape=(28, 28, 1),
     training=Plan(
         optimizer=lambda keras, _: keras.optimizers.Adam(),
-        epochs=3,
+        epochs=6,
         batch_size=64,
         loss="sparse_categorical_crossentropy",
     ),
