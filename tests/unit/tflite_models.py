@@ -138,7 +138,9 @@ def keras_flatten(net: Builder, source: int) -> int:
     result = net.tensor(
         [1, width], scale=quantization.scale, zero=int(quantization.zeroPoint[0]), signature=[-1, width]
     )
-    net.operator("SHAPE", [source], [whole], fb.ShapeOptionsT())
+    kind = fb.ShapeOptionsT()
+    kind.outType = INT32
+    net.operator("SHAPE", [source], [whole], kind)
     options = fb.StridedSliceOptionsT()
     options.shrinkAxisMask = 1
     net.operator("STRIDED_SLICE", [whole, begin, end, stride], [batch], options)
