@@ -18,8 +18,8 @@ from pytest_tinyml.training import train
 pytestmark = pytest.mark.train
 
 TOLERANCE = 0.007
-"""Of the accuracy. Six seeds of S1 have a standard deviation of 0.11 points (docs/reference/models.md), the difference of two
-trainings one of 0.16. Another CPU rounds differently, which amounts to another seed: 4.4 standard deviations are allowed."""
+"""Of the accuracy. Six seeds of S1 have a standard deviation of 0.11 points (docs/reference/models.md), the difference
+of two trainings one of 0.16. Another CPU rounds differently, which amounts to another seed: 4.4 of those are allowed."""
 QUANTISATION_LOSS = 0.0015
 """Of the accuracy. The same six seeds lost at most 0.04 points from float to int8."""
 MODULES = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
