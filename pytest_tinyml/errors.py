@@ -1,23 +1,23 @@
 """Every exception that pytest-tinyml raises on purpose.
 
-    TinymlError
-    ├── UsageError                 what the user asked for cannot be done; nothing was run
-    │   ├── UnknownNameError       no board, model, engine, ... of that name; says which are known
-    │   ├── ModelError             the model file is not usable
-    │   │   └── UnsupportedOperatorError   ... because an engine lacks one of its operators
-    │   ├── DatasetError           the data set is not usable; file, offset, expected, got
-    │   ├── MissingDependencyError a Python package of an extra is absent; names the pip command
-    │   ├── MissingToolError       a program is absent; names the command that installs it
-    │   └── JournalError           the journal cannot be used (other schema, locked, damaged)
-    ├── BuildError                 a compiler or converter failed; carries its output's path
-    ├── WireError                  bytes that are not a well-formed frame or message
-    ├── BoardError                 the board failed while it was in use
-    │   ├── BoardTimeoutError      ... it did not answer within its bound
-    │   ├── BoardCrashedError      ... its process or processor died
-    │   ├── BoardReportedError     ... it sent an ERROR message
-    │   └── IdentityError          ... it is not the board, model or firmware that was asked for
-    ├── CanaryError                the canary samples disagree before the run was started
-    └── ReportError                the report folder cannot be written
+TinymlError
+├── UsageError                 what the user asked for cannot be done; nothing was run
+│   ├── UnknownNameError       no board, model, engine, ... of that name; says which are known
+│   ├── ModelError             the model file is not usable
+│   │   └── UnsupportedOperatorError   ... because an engine lacks one of its operators
+│   ├── DatasetError           the data set is not usable; file, offset, expected, got
+│   ├── MissingDependencyError a Python package of an extra is absent; names the pip command
+│   ├── MissingToolError       a program is absent; names the command that installs it
+│   └── JournalError           the journal cannot be used (other schema, locked, damaged)
+├── BuildError                 a compiler or converter failed; carries its output's path
+├── WireError                  bytes that are not a well-formed frame or message
+├── BoardError                 the board failed while it was in use
+│   ├── BoardTimeoutError      ... it did not answer within its bound
+│   ├── BoardCrashedError      ... its process or processor died
+│   ├── BoardReportedError     ... it sent an ERROR message
+│   └── IdentityError          ... it is not the board, model or firmware that was asked for
+├── CanaryError                the canary samples disagree before the run was started
+└── ReportError                the report folder cannot be written
 """
 
 from __future__ import annotations

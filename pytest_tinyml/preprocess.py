@@ -1,8 +1,8 @@
 """From pixels to a model's input tensor, on the host; the firmware does the same (PROTOCOL.md section 5).
 
 Quantisation is TensorFlow Lite's: ``q = clamp(round(real / scale) + zero_point)`` with halves away from zero
-(``tflite::AffineQuantize``, ``reference/quantize.h``). All arithmetic is float64, so that pixel / 255 with a scale of 1/255
-gives exactly pixel - 128.
+(``tflite::AffineQuantize``, ``reference/quantize.h``). All arithmetic is float64, so that pixel / 255 with a scale of
+1/255 gives exactly pixel - 128.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import PreprocessSpec, TensorSpec
 
 THRESHOLD_BITS = 40
-"""Fraction bits of the thresholds of ``l2axis1``: x^2 (16 bits) and T[k] * S (61 bits for 28 rows) stay within uint64."""
+"""Fraction bits of ``l2axis1``'s thresholds: x^2 (16 bits) and T[k] * S (61 bits for 28 rows) stay within uint64."""
 
 
 def real_values(images: npt.NDArray[Any], spec: PreprocessSpec) -> npt.NDArray[np.float64]:
@@ -55,12 +55,14 @@ def quantize(values: npt.NDArray[np.float64], tensor: TensorSpec) -> npt.NDArray
         The tensor's dtype, same shape.
     """
     if tensor.dtype == "float32":
-        return values.astype(np.float32)
+        real: npt.NDArray[Any] = values.astype(np.float32)
+        return real
     info = np.iinfo(tensor.dtype)
     scaled = values / tensor.scale
     # np.round takes halves to even; TensorFlow Lite takes them away from zero.
     rounded = np.trunc(scaled + np.copysign(0.5, scaled)) + tensor.zero_point
-    return np.clip(rounded, info.min, info.max).astype(tensor.dtype)
+    quantised: npt.NDArray[Any] = np.clip(rounded, info.min, info.max).astype(tensor.dtype)
+    return quantised
 
 
 def input_tensors(images: npt.NDArray[Any], spec: PreprocessSpec, tensor: TensorSpec) -> npt.NDArray[Any]:

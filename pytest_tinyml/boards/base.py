@@ -72,9 +72,7 @@ class Work(Protocol):
         """Return one sample in a packed encoding."""
         ...
 
-    def answer(
-        self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]
-    ) -> None:
+    def answer(self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]) -> None:
         """Leave results: uint32 [n], uint32 [n], uint8 [n, output bytes]."""
         ...
 

@@ -1,6 +1,7 @@
 """The board's side of the protocol in Python, for boards that are Python programs.
 
-It answers one request at a time, as the firmware's session does, and is what a third party's simulated board can start from.
+It answers one request at a time, as the firmware's session does, and is what a third party's simulated board can start
+from.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Device(ABC):
         """Wait for `serve`."""
         self.identity = identity
         self._started = time.monotonic()
-        self._counters = dict.fromkeys(wire.StatKey, 0)
+        self._counters: dict[int, int] = dict.fromkeys(wire.StatKey, 0)
         self._out = -1
 
     @abstractmethod
@@ -52,6 +53,7 @@ class Device(ABC):
     def input_tensor(self, encoding: Encoding, data: bytes) -> bytes:
         """Run one sample and return the input tensor as the engine had it."""
 
+    @abstractmethod
     def initialise(self) -> None:
         """Initialise the engine again (RESET)."""
 
@@ -99,7 +101,9 @@ class Device(ABC):
         match frame.type:
             case MessageType.HELLO:
                 session = wire.decode_hello(frame.payload)
-                self._send(MessageType.IDENTITY, frame.seq, wire.encode_identity(replace(self.identity, session=session)))
+                self._send(
+                    MessageType.IDENTITY, frame.seq, wire.encode_identity(replace(self.identity, session=session))
+                )
             case MessageType.INFER:
                 self._infer(frame)
             case MessageType.CANARY:

@@ -41,7 +41,8 @@ class NativeBoard(ProcessBoard):
         """Compile the engine with what was generated for the model."""
         engine = assets_dir("firmware") / "engines" / "aot"
         return firmware.build_native(
-            [*generated.sources, *generated.vendor_sources, *sorted(engine.glob("*.c"))], [*generated.include_dirs, engine]
+            [*generated.sources, *generated.vendor_sources, *sorted(engine.glob("*.c"))],
+            [*generated.include_dirs, engine],
         )
 
     def command(self, transport: list[str]) -> list[str]:

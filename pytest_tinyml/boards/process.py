@@ -60,7 +60,8 @@ class ProcessBoard(StreamedBoard):
         if self.link_name == SERIAL:
             ours, theirs = os.openpty()
             tty.setraw(theirs)
-            transport, keep = ["--tty", os.ttyname(theirs)], ()
+            transport = ["--tty", os.ttyname(theirs)]
+            keep: tuple[int, ...] = ()
             link = FdLink(ours, name=SERIAL, packed=True)
         else:
             left, right = socket.socketpair()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_tinyml.errors import BoardError, IdentityError, WireError
 from pytest_tinyml.links.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import BoardRequest, Work
     from pytest_tinyml.links.base import Link
     from pytest_tinyml.records import CanaryResult, Encoding, Identity
+    from pytest_tinyml.wire import ResetKind
 
 
 class StreamedBoard(ABC):
@@ -98,7 +99,7 @@ class StreamedBoard(ABC):
         with self._explained():
             return session.stats()
 
-    def reset(self, kind: Any) -> None:
+    def reset(self, kind: ResetKind) -> None:
         """Initialise the engine again or restart the board (`wire.ResetKind`)."""
         session = self.live()
         with self._explained():
@@ -118,7 +119,7 @@ class StreamedBoard(ABC):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Add the board's name, how it ended and its last words to what goes wrong in the block; the board is closed then."""
+        """Add the board's name, its end and its last words to what goes wrong in the block; it is closed then."""
         try:
             yield
         except WireError as error:

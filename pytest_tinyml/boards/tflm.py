@@ -1,4 +1,4 @@
-"""TensorFlow Lite Micro itself, as its Python wheel, in a process of its own: float and quantised models, a real arena."""
+"""TensorFlow Lite Micro itself, its Python wheel in a process: float and quantised models, a real arena."""
 
 from __future__ import annotations
 

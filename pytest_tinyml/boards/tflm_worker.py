@@ -1,9 +1,10 @@
 """The process behind board ``tflm``: a TFLM interpreter that speaks the protocol.
 
-Run as ``python -m pytest_tinyml.boards.tflm_worker (--fd N | --tty PATH) SETTINGS``; SETTINGS is JSON, see `boards.tflm`.
+Run as ``python -m pytest_tinyml.boards.tflm_worker (--fd N | --tty PATH) SETTINGS``; SETTINGS is JSON, see
+`boards.tflm`.
 
-A fault can be planted: ``crash@N`` (abort before inference N, counted from 1), ``hang@N``, ``corrupt@N`` (one bit of reply N
-is wrong), ``truncate@N`` (reply N ends early), ``state`` (each output depends on the input before).
+A fault can be planted: ``crash@N`` (abort before inference N, counted from 1), ``hang@N``, ``corrupt@N`` (one bit of
+reply N is wrong), ``truncate@N`` (reply N ends early), ``state`` (each output depends on the input before).
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class TflmDevice(Device):
             )
         self._canary_interpreter.set_input(self._tensor(encoding, data), 0)
         self._canary_interpreter.invoke()
-        return bytes(self._canary_interpreter.GetTensor(self._input_index, 0).tobytes())
+        return bytes(self._canary_interpreter.GetTensor(self._input_index, 0)["tensor_data"].tobytes())
 
     def reply(self, frame: bytes) -> None:
         """See `Device.reply`."""

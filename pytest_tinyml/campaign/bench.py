@@ -1,4 +1,4 @@
-"""The boards of a campaign on the bench: opened, known to be the ones that were asked for, and tried with canary samples."""
+"""The boards on the bench: opened, known to be the ones that were asked for, tried with canary samples."""
 
 from __future__ import annotations
 

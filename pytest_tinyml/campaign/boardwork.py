@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from pytest_tinyml.campaign.samples import SampleEncoder
     from pytest_tinyml.errors import BoardError
     from pytest_tinyml.links.workqueue import WorkQueue
     from pytest_tinyml.records import Encoding
-    from pytest_tinyml.campaign.samples import SampleEncoder
     from pytest_tinyml.stores.runs import RunJournal
 
 RENEW_S = 5.0
@@ -80,9 +80,7 @@ class BoardWork:
         """See `Work.packed`."""
         return self._encoder.packed(encoding, sample)
 
-    def answer(
-        self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]
-    ) -> None:
+    def answer(self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]) -> None:
         """See `Work.answer`: in the journal before it counts as done."""
         conflicts = self._run.record(self.session, ids, ticks, scores)
         if conflicts:

@@ -1,7 +1,7 @@
-"""Before the first sample: is this the board, the firmware and the model that were asked for, and does it compute the same?
+"""Before the first sample: is it the board, firmware and model that were asked for, and does it compute the same?
 
-Three causes of wrong results have three different messages: the input tensor differs (preprocessing), the scores of the same
-input tensor differ (engine), and the scores of the same sample change from one time to the next (state).
+Three causes of wrong results have three different messages: the input tensor differs (preprocessing), the scores of the
+same input tensor differ (engine), and the scores of the same sample change from one time to the next (state).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_tinyml.boards.base import Board
-    from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
     from pytest_tinyml.campaign.samples import SampleEncoder
+    from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
 
 CANARIES = 8
 """Canary samples per board: enough for every digit class to be likely among them, and a fraction of a second's work."""
@@ -125,23 +125,26 @@ def check_canaries(
     wanted = [zlib.crc32(tensor.tobytes()) for tensor in encoder.tensors(ids)]
     wrong = [result.id for result, crc in zip(first, wanted, strict=True) if result.input_crc != crc]
     if wrong:
+        first_wrong = ids.index(wrong[0])
         msg = (
-            f"board {board!r}: preprocessing differs: for {len(wrong)} of {len(ids)} canary samples the input tensor on the "
-            f"board is not the one that model {model.name!r} was trained with (preprocessing {model.preprocess.kind!r}); "
-            f"first: sample {wrong[0]}, CRC-32 {first[ids.index(wrong[0])].input_crc:08x}, "
-            f"expected {wanted[ids.index(wrong[0])]:08x}"
+            f"board {board!r}: preprocessing differs: for {len(wrong)} of {len(ids)} canary samples the input tensor "
+            f"on the board is not the one that model {model.name!r} was trained with (preprocessing "
+            f"{model.preprocess.kind!r}); first: sample {wrong[0]}, CRC-32 {first[first_wrong].input_crc:08x}, "
+            f"expected {wanted[first_wrong]:08x}"
         )
         raise CanaryError(msg)
     dtype = np.dtype(model.output.dtype)
-    scores = [np.frombuffer(b"".join(r.scores for r in results), dtype=dtype).reshape(len(ids), -1) for results in rounds]
+    scores = [
+        np.frombuffer(b"".join(r.scores for r in results), dtype=dtype).reshape(len(ids), -1) for results in rounds
+    ]
     earlier = scores[0] if before is None else before.scores
     for again in scores if before is not None else scores[1:]:
         unequal = differing_samples(again, earlier)
         if unequal.any():
+            when = "the second time" if before is None else "after the run than before it"
             msg = (
-                f"board {board!r}: it carries state from one inference to the next: {int(unequal.sum())} of {len(ids)} canary "
-                f"samples gave other scores {'the second time' if before is None else 'after the run than before it'}, with "
-                f"identical input tensors; first: sample "
+                f"board {board!r}: it carries state from one inference to the next: {int(unequal.sum())} of {len(ids)} "
+                f"canary samples gave other scores {when}, with identical input tensors; first: sample "
                 f"{ids[int(np.argmax(unequal))]}"
             )
             raise CanaryError(msg)

@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytest_tinyml.verdict.compare import predictions
 
 if TYPE_CHECKING:
@@ -72,4 +70,3 @@ def progress(campaign: Campaign) -> Progress:
         agreement=float((classes == expected)[both].mean()) if compared else None,
         compared=compared,
     )
-

@@ -1,7 +1,7 @@
 """Run a model over a data set on any number of boards, and keep what comes back.
 
-The boards draw from one queue, each in a thread of its own. A board that fails gives its samples back and is started again;
-the caller waits for the samples that it wants to see.
+The boards draw from one queue, each in a thread of its own. A board that fails gives its samples back and is started
+again; the caller waits for the samples that it wants to see.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class CampaignSettings:
 
 
 class Campaign:
-    """See the module; used as: construct, `bench.connect`, `bench.check_canaries`, `start`, `wait_for`, `finish`, `close`.
+    """One run; see the module.
+
+    Used as: construct, `bench.connect`, `bench.check_canaries`, `start`, `wait_for`, `finish`, `close`.
 
     Args:
         model: what the boards execute.
@@ -159,15 +161,19 @@ class Campaign:
         wanted = np.asarray(ids, dtype=np.int64)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._answered(wanted):
-            if self.error is not None:
-                raise self.error
+            self._raise_error()
             if deadline is not None and time.monotonic() > deadline:
                 return False
             self._queue.wait(0.2)
-            if self._queue.finished and self.error is None and not self._answered(wanted):
+            if self._queue.finished and not self._answered(wanted):
+                self._raise_error()
                 msg = "the campaign was stopped"
                 raise BoardError(msg)
         return self.reference.wait_for(wanted, None if deadline is None else deadline - time.monotonic())
+
+    def _raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def _answered(self, wanted: npt.NDArray[np.int64]) -> bool:
         return all(int(sample) in self.run.failed for sample in wanted[~self.run.done[wanted]])

@@ -49,8 +49,8 @@ def check_shapes(model: Model, dataset: Dataset) -> None:
             )
     if dataset.images.dtype != np.uint8 and model.preprocess.kind != "none" and not model.preprocess.assumed:
         msg = (
-            f"{dataset.name} holds {dataset.images.dtype} values, but the card of model {model.name!r} preprocesses pixels "
-            f"({model.preprocess.kind}): give uint8 images, or --tinyml-preprocess none if the values are ready to use"
+            f"{dataset.name} holds {dataset.images.dtype} values, but the card of model {model.name!r} preprocesses "
+            f"pixels ({model.preprocess.kind}): give uint8 images, or --tinyml-preprocess none if the values are ready"
         )
         raise UsageError(msg)
 
@@ -67,7 +67,8 @@ class SampleEncoder:
         """Keep views only: nothing is encoded yet."""
         self._model, self._dataset = model, dataset
         self._packed: dict[tuple[Encoding, int], bytes] = {}
-        self._pixels = dataset.images.reshape(len(dataset), -1) if dataset.images.dtype == np.uint8 else None
+        images: npt.NDArray[Any] = dataset.images.reshape(len(dataset), -1)
+        self._pixels: npt.NDArray[np.uint8] | None = images if images.dtype == np.uint8 else None
 
     def choose(self, offered: Iterable[Encoding], *, packed: bool) -> Encoding:
         """Choose how samples shall travel to a board.
@@ -83,8 +84,10 @@ class SampleEncoder:
         """
         offers = set(offered)
         pixels = (Encoding.PIXELS, Encoding.PIXELS_DEFLATE) if self._pixels is not None else ()
-        for plain, deflated in (pixels, (Encoding.TENSOR, Encoding.TENSOR_DEFLATE)) if pixels else (
-            (Encoding.TENSOR, Encoding.TENSOR_DEFLATE),
+        for plain, deflated in (
+            (pixels, (Encoding.TENSOR, Encoding.TENSOR_DEFLATE))
+            if pixels
+            else ((Encoding.TENSOR, Encoding.TENSOR_DEFLATE),)
         ):
             for encoding in (deflated, plain) if packed else (plain, deflated):
                 if encoding in offers:

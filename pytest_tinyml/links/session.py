@@ -1,7 +1,7 @@
 """The host's side of a conversation with a board over a byte stream: single requests.
 
-Batches of samples are in `stream`. Every wait is bounded: by `timeout_s` of silence, and on lossy lines requests are sent
-again before that.
+Batches of samples are in `stream`. Every wait is bounded: by `timeout_s` of silence, and on lossy lines requests are
+sent again before that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Batches of samples through a window, so that a board never waits for the line.
 
-The rules are those of PROTOCOL.md section 2. Answers come in the order of the requests: when a later request is answered
-completely, an earlier one that is still open was lost and is sent again.
+The rules are those of PROTOCOL.md section 2. Answers come in the order of the requests: when a later request is
+answered completely, an earlier one that is still open was lost and is sent again.
 """
 
 from __future__ import annotations
@@ -224,7 +224,8 @@ class Streamer:
         patience = self._session.patience
         silent = time.monotonic() - self._progress
         if silent > patience.timeout_s:
-            msg = f"no result for {silent:.1f} s with {sum(len(r.open) for r in self._pending.values())} samples on the board"
+            open_samples = sum(len(request.open) for request in self._pending.values())
+            msg = f"no result for {silent:.1f} s with {open_samples} samples on the board"
             raise BoardTimeoutError(msg)
         if patience.resend_s is None:
             return

@@ -1,4 +1,4 @@
-"""results.json: everything that is known about a run, derived from the journal. docs/reference/results.md describes it."""
+"""results.json: all that is known about a run, derived from the journal; docs/reference/results.md describes it."""
 
 from __future__ import annotations
 
@@ -131,7 +131,10 @@ def _board(campaign: Campaign, identity: Identity) -> dict[str, Any]:
 
 
 def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str]) -> dict[str, Any]:
-    shared = {"count": answered, "failed": [{"id": sample, "reason": reason} for sample, reason in sorted(failed.items())]}
+    shared = {
+        "count": answered,
+        "failed": [{"id": sample, "reason": reason} for sample, reason in sorted(failed.items())],
+    }
     if comparison is None:
         return shared | {"count": 0, "flips": [], "flip_details": []}
     values = asdict(comparison)

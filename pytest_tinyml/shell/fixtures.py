@@ -8,8 +8,8 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_tinyml.records import Dataset, Model
-    from pytest_tinyml.shell.harness import Harness
     from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
+    from pytest_tinyml.shell.harness import Harness
 
 
 def _harness(config: pytest.Config) -> Harness:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Never, cast
 
-import numpy as np
 import pytest
 
 from pytest_tinyml.boards.registry import Registry
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    import numpy as np
     import numpy.typing as npt
 
     from pytest_tinyml.campaign.plan import Plan
@@ -90,10 +91,9 @@ class Harness:
     def pytest_report_header(self) -> list[str]:
         """Say what will be run; called before the session's checks, so from the options."""
         settings = self.settings
-        return [
-            f"tinyml: model {settings.model}, board {settings.board}, data {settings.dataset}, "
-            f"reference {settings.reference}, report {os.path.relpath(settings.report, self._config.invocation_params.dir)}"
-        ]
+        folder = os.path.relpath(settings.report, self._config.invocation_params.dir)
+        what = f"model {settings.model}, board {settings.board}, data {settings.dataset}"
+        return [f"tinyml: {what}, reference {settings.reference}, report {folder}"]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Remember which test is running."""
@@ -132,7 +132,9 @@ class Harness:
             for line in summary_lines(self._results):
                 terminalreporter.write_line(line)
         if self._written is not None:
-            terminalreporter.write_line(f"  results: {os.path.relpath(self._written, self._config.invocation_params.dir)}")
+            terminalreporter.write_line(
+                f"  results: {os.path.relpath(self._written, self._config.invocation_params.dir)}"
+            )
         if self._report_error is not None:
             terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
 
@@ -222,7 +224,8 @@ class Harness:
             action()
         except TinymlError as error:
             self._broken = self._broken or (self._current, error)
-            raise
+            # The message is made for the reader; a traceback through the harness is not.
+            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
 
     def _skip(self, reason: str) -> Never:
         pytest.skip(reason)
@@ -236,7 +239,7 @@ class Harness:
             return
         self._shown = time.monotonic()
         capture = self._config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled():
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
             reporter.ensure_newline()
             reporter.write_line(f"tinyml: {progress(self.campaign)}")
 
@@ -245,7 +248,7 @@ def suite_arguments(config: pytest.Config) -> list[str]:
     """Return what to collect when no paths were given: the ready-made suite, beside the user's own tests."""
     from pytest_tinyml import suite  # noqa: PLC0415 - only with a board
 
-    folder = os.path.dirname(cast("str", suite.__file__))  # noqa: PTH120 - an argument of pytest is text
+    folder = os.path.dirname(suite.__file__)  # noqa: PTH120 - an argument of pytest is text
     return [] if folder in config.args else [folder]
 
 

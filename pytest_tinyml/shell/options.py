@@ -69,13 +69,15 @@ def _positive(text: str) -> float:
 
 
 OPTIONS = (
-    Option(name="model", metavar="MODEL", parse=str, default="s0-ptq", help="zoo name (tinyml models list) or a .tflite file"),
+    Option(name="model", metavar="MODEL", parse=str, default="s0-ptq",
+           help="zoo name (tinyml models list) or a .tflite file"),
     Option(name="dataset", metavar="DATA", parse=str, default="mnist-28k",
            help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files"),
     Option(name="preprocess", metavar="SPEC", parse=str, default=None,
            help="how pixels become the input, where the model has no card: scale:255, l2axis1 or none"),
     Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
-    Option(name="reference", metavar="NAME", parse=str, default="tflm", help="what the board is compared with: tflm or litert"),
+    Option(name="reference", metavar="NAME", parse=str, default="tflm",
+           help="what the board is compared with: tflm, litert or litert-ref"),
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
            help="difference tolerated per output, in steps (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
@@ -86,7 +88,8 @@ OPTIONS = (
     Option(name="max-latency", metavar="US", parse=_positive, default=None,
            help="fail above this median latency in microseconds; never applied to an emulated wall clock"),
     Option(name="max-arena", metavar="BYTES", parse=_at_least(1), default=None, help="fail above this arena use"),
-    Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"), help="folder for results.json and logs"),
+    Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
+           help="folder for results.json and logs"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
     Option(name="option", metavar="KEY=VALUE", parse=str, default=None, help="a board-specific setting"),
@@ -121,7 +124,10 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare everything to pytest."""
     group = parser.getgroup("tinyml", "neural networks on microcontrollers")
     group.addoption(
-        "--board", metavar="NAME", default=None, help="run the tests that use a board on this one (tinyml boards lists them)"
+        "--board",
+        metavar="NAME",
+        default=None,
+        help="run the tests that use a board on this one (tinyml boards lists them)",
     )
     parser.addini("tinyml_board", "default for --board", default="")
     for option in OPTIONS:
@@ -158,5 +164,9 @@ def _parse(option: Option, text: str) -> Any:  # noqa: ANN401 - as many types as
         return option.parse(text)
     except ValueError as error:
         reason = str(error) if str(error).startswith("must") else f"is not a number: {text!r}"
-        msg = f"{option.flag}: {text!r} {reason}" if reason.startswith("must") else f"{option.flag}: {reason.removeprefix('is ')}"
+        msg = (
+            f"{option.flag}: {text!r} {reason}"
+            if reason.startswith("must")
+            else f"{option.flag}: {reason.removeprefix('is ')}"
+        )
         raise pytest.UsageError(msg) from error

@@ -1,4 +1,4 @@
-"""Entry point of the plugin. Installed but unused, it costs a few options: everything else is imported with ``--board``."""
+"""The plugin's entry point. Installed but unused, it costs a few options: all else is imported with ``--board``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if board is None or config.option.help:
         return
     if hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None):
-        msg = "--board does not go with -n: a board cannot be shared by processes; use --tinyml-count N for several boards"
+        msg = "--board does not go with -n: processes cannot share a board; use --tinyml-count N for several boards"
         raise pytest.UsageError(msg)
     from pytest_tinyml.shell.harness import Harness  # noqa: PLC0415 - what it imports is only needed with a board
 
@@ -48,7 +48,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     harness = metafunc.config.pluginmanager.get_plugin("tinyml-harness")
     shards: Iterable[range] = [range(0)] if harness is None else harness.shards()
     # Zero-padded, so that an alphabetical listing is in order.
-    metafunc.parametrize("tinyml_shard", shards, ids=lambda shard: f"{shard.start:05d}-{shard.stop - 1:05d}" if shard else "-")
+    metafunc.parametrize(
+        "tinyml_shard", shards, ids=lambda shard: f"{shard.start:05d}-{shard.stop - 1:05d}" if shard else "-"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

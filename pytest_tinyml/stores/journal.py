@@ -1,8 +1,8 @@
 """The journal: what came back from the boards, in SQLite. Everything else is derived from it.
 
-A result is stored once per sample. A second, different answer for the same sample is kept beside the first as a conflict,
-never in its place. Every batch is committed before it counts as done, in write-ahead mode, so that a killed process loses
-at most the batch that it was about to commit.
+A result is stored once per sample. A second, different answer for the same sample is kept beside the first as a
+conflict, never in its place. Every batch is committed before it counts as done, in write-ahead mode, so that a killed
+process loses at most the batch that it was about to commit.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ CREATE TABLE run (
 );
 CREATE INDEX run_identity ON run (identity);
 CREATE TABLE session (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run, board TEXT NOT NULL, opened REAL NOT NULL, detail TEXT NOT NULL
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run, board TEXT NOT NULL, opened REAL NOT NULL,
+    detail TEXT NOT NULL
 );
 CREATE TABLE result (
-    run INTEGER NOT NULL, sample INTEGER NOT NULL, session INTEGER NOT NULL, ticks INTEGER NOT NULL, scores BLOB NOT NULL,
+    run INTEGER NOT NULL, sample INTEGER NOT NULL, session INTEGER NOT NULL, ticks INTEGER NOT NULL,
+    scores BLOB NOT NULL,
     PRIMARY KEY (run, sample)
 ) WITHOUT ROWID;
 CREATE TABLE conflict (
@@ -39,10 +41,12 @@ CREATE TABLE conflict (
     PRIMARY KEY (run, sample, scores)
 ) WITHOUT ROWID;
 CREATE TABLE failure (
-    run INTEGER NOT NULL, sample INTEGER NOT NULL, session INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (run, sample)
+    run INTEGER NOT NULL, sample INTEGER NOT NULL, session INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (run, sample)
 ) WITHOUT ROWID;
 CREATE TABLE event (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, at REAL NOT NULL, board TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, at REAL NOT NULL, board TEXT NOT NULL, kind TEXT NOT NULL,
+    text TEXT NOT NULL
 );
 """
 

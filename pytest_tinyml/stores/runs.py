@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunKey:
-    """The identity of a run: same key, same run. Hashes are hex; `samples` is how many of the data set are asked for."""
+    """The identity of a run: same key, same run. Hashes are hex; `samples` is how many are asked for."""
 
     model_sha256: str
     dataset_sha256: str
@@ -66,10 +66,8 @@ class RunJournal:
             self.ticks[ids] = [row[1] for row in rows]
             self.scores[ids] = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.uint8).reshape(len(rows), -1)
             self.done[ids] = True
-        self.failed: dict[int, str] = dict(
-            (int(sample), str(reason))
-            for sample, reason in journal.execute("SELECT sample, reason FROM failure WHERE run = ?", (run_id,))
-        )
+        failures = journal.execute("SELECT sample, reason FROM failure WHERE run = ?", (run_id,))
+        self.failed: dict[int, str] = {int(sample): str(reason) for sample, reason in failures}
         self.resumed = len(rows)
         ((self.earlier_wall_s,),) = journal.execute("SELECT wall_s FROM run WHERE id = ?", (run_id,))
 
@@ -143,8 +141,10 @@ class RunJournal:
                 ]
                 statements.append(("INSERT INTO result (run, sample, session, ticks, scores) VALUES (?,?,?,?,?)", rows))
             if conflicts:
-                rows = [(self.id, int(ids[k]), session, scores[k].tobytes()) for k in np.flatnonzero(unequal)]
-                statements.append(("INSERT OR IGNORE INTO conflict (run, sample, session, scores) VALUES (?,?,?,?)", rows))
+                again = [(self.id, int(ids[k]), session, scores[k].tobytes()) for k in np.flatnonzero(unequal)]
+                statements.append(
+                    ("INSERT OR IGNORE INTO conflict (run, sample, session, scores) VALUES (?,?,?,?)", again)
+                )
             if statements:
                 self._journal.write(statements)
             if fresh.any():

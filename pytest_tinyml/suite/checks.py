@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def _settings(config: pytest.Config) -> Settings:
-    harness: Harness = config.pluginmanager.get_plugin("tinyml-harness")
-    return harness.settings
+    return cast("Harness", config.pluginmanager.get_plugin("tinyml-harness")).settings
 
 
 def check_shard(run: RunHandle, shard: range) -> None:
@@ -28,7 +27,9 @@ def check_shard(run: RunHandle, shard: range) -> None:
         else comparison.max_lsb <= run.tolerance_lsb
     )
     if not within:
-        pytest.fail(f"{describe_difference(comparison, run.reference_name)}; tolerated: {run.tolerance_lsb} LSB", pytrace=False)
+        pytest.fail(
+            f"{describe_difference(comparison, run.reference_name)}; tolerated: {run.tolerance_lsb} LSB", pytrace=False
+        )
 
 
 def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
@@ -53,14 +54,19 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
 def check_latency(run: RunHandle, config: pytest.Config) -> None:
     """Check that inferences were timed, and the median against ``--tinyml-max-latency`` where the clock counts."""
     latency: dict[str, Any] = run.results()["latency"]
-    assert latency["total"] > 0, "the board's clock did not move during any inference"
+    if not latency["total"] > 0:
+        pytest.fail("the board's clock did not move during any inference", pytrace=False)
     limit = _settings(config).max_latency
     if limit is None:
         return
     if not latency["gated"] or latency["unit"] != "us":
-        pytest.skip(f"--tinyml-max-latency was not applied: clock {latency['clock']} of this board is not the part's time")
+        pytest.skip(
+            f"--tinyml-max-latency was not applied: clock {latency['clock']} of this board is not the part's time"
+        )
     if latency["p50"] > limit:
-        pytest.fail(f"median latency {latency['p50']:,.1f} us is above --tinyml-max-latency {limit:,.1f} us", pytrace=False)
+        pytest.fail(
+            f"median latency {latency['p50']:,.1f} us is above --tinyml-max-latency {limit:,.1f} us", pytrace=False
+        )
 
 
 def check_arena(run: RunHandle, config: pytest.Config) -> None:

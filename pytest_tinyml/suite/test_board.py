@@ -33,7 +33,7 @@ def test_samples(tinyml_run: RunHandle, tinyml_shard: range) -> None:
 def test_state(tinyml_run: RunHandle) -> None:
     """After the whole run the canaries still give what they gave before, and no sample was answered in two ways."""
     tinyml_run.finish()
-    assert [] == tinyml_run.conflicts
+    assert tinyml_run.conflicts == []
 
 
 def test_accuracy(tinyml_run: RunHandle, pytestconfig: pytest.Config) -> None:

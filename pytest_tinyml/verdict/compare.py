@@ -73,7 +73,7 @@ def predictions(scores: npt.NDArray[Any], tensor: TensorSpec) -> npt.NDArray[np.
     """
     if tensor.elements == 1:
         return (dequantize(scores.reshape(len(scores)), tensor) >= 0.5).astype(np.int64)  # noqa: PLR2004 - the middle
-    return np.argmax(scores.reshape(len(scores), tensor.elements), axis=1).astype(np.int64)
+    return np.asarray(np.argmax(scores.reshape(len(scores), tensor.elements), axis=1), dtype=np.int64)
 
 
 def differing_samples(board: npt.NDArray[Any], reference: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -103,7 +103,9 @@ def compare(
         ValueError: the arrays do not belong together, or are empty.
     """
     if board.shape != reference.shape or board.dtype != reference.dtype or not len(board) == len(ids) > 0:
-        msg = f"cannot compare {board.dtype}{board.shape} with {reference.dtype}{reference.shape} for {len(ids)} samples"
+        msg = (
+            f"cannot compare {board.dtype}{board.shape} with {reference.dtype}{reference.shape} for {len(ids)} samples"
+        )
         raise ValueError(msg)
     differing = differing_samples(board, reference)
     class_board, class_reference = predictions(board, tensor), predictions(reference, tensor)

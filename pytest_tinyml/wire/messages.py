@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_tinyml.errors import WireError
 from pytest_tinyml.records import CanaryResult, Encoding, Result, Sample
 from pytest_tinyml.wire.batch import encode_infer_packed
-from pytest_tinyml.wire.codes import NO_SAMPLE, ErrorCode, MessageType
+from pytest_tinyml.wire.codes import NO_SAMPLE, ErrorCode, MessageType, ResetKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,6 +161,7 @@ def decode_reset(payload: bytes) -> int:
         WireError: BAD_PAYLOAD.
     """
     _need(len(payload) == 1, f"RESET of {len(payload)} bytes: 1 expected")
+    _need(payload[0] in set(ResetKind), f"RESET of kind {payload[0]}")
     return payload[0]
 
 
