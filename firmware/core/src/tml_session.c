@@ -284,7 +284,7 @@ static int on_infer(tml_session *session, const tml_frame *frame) {
     if (tml_decode_infer(frame->payload, frame->size, (tml_type)frame->type, &infer) != TML_OK) {
         return TML_ERR_BAD_PAYLOAD;
     }
-    if (infer.encoding > TML_TENSOR_DEFLATE || ((session->encodings >> infer.encoding) & 1U) == 0) {
+    if (infer.encoding > TML_TENSOR_DEFLATE || (session->encodings & (1U << infer.encoding)) == 0) {
         return TML_ERR_BAD_ENCODING;
     }
     if (session->engine_status != TML_OK) {

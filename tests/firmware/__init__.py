@@ -1,0 +1,1 @@
+"""Tests of the firmware sources on the host."""

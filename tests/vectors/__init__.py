@@ -1,0 +1,1 @@
+"""Golden vectors of PROTOCOL.md and what computes them."""
