@@ -3,7 +3,7 @@
  *
  * aot_engine_config.h is generated beside the network and names its entry point and sizes. */
 #include "aot_engine_config.h"
-#include "tml_engine.h"
+#include "tml.h"
 
 #if TML_AOT_SOFTMAX
 #include "tml_softmax_s8.h"
@@ -20,7 +20,7 @@ static struct {
 
 static int aot_init(tml_engine *engine) {
     (void)engine;
-    return 0; /* nothing to prepare: every tensor has its place at link time, and no state outlives an inference */
+    return TML_OK; /* nothing to prepare: every tensor has its place at link time, and no state outlives an inference */
 }
 
 static void *aot_input(tml_engine *engine) {
@@ -43,7 +43,7 @@ static int aot_invoke(tml_engine *engine) {
     };
     tml_softmax_s8(memory.output, TML_AOT_SOFTMAX_ROWS, TML_AOT_SOFTMAX_DEPTH, &params, memory.output);
 #endif
-    return 0;
+    return TML_OK;
 }
 
 static const void *aot_output(tml_engine *engine) {
