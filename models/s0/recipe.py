@@ -2,7 +2,7 @@
 
 from pytest_tinyml.training.recipes import Keras, OptimizerMaker, Plan, Recipe
 
-EPOCHS = 40
+EPOCHS = 60
 FINETUNING_EPOCHS = 4
 DISTORTION = 0.6
 
@@ -14,9 +14,9 @@ def build(keras: Keras) -> Keras:
     return keras.Sequential(
         [
             layers.Input((28, 28, 1)),
-            layers.Conv2D(12, 3, activation="relu"),
+            layers.Conv2D(8, 3, activation="relu"),
             layers.MaxPool2D(),
-            layers.Conv2D(24, 3, activation="relu"),
+            layers.Conv2D(16, 3, activation="relu"),
             layers.MaxPool2D(),
             layers.Conv2D(32, 3, activation="relu"),
             layers.Flatten(),
