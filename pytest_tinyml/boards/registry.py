@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.errors import UnknownNameError, UsageError
@@ -53,3 +55,21 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """Return all names, ours first."""
         return (*_OURS, *sorted(name for name in self._kinds if name not in _OURS))
+
+
+def registered(registry: Registry) -> Registry:
+    """Add the boards that installed plugins register, outside of pytest; broken plugins are named on stderr.
+
+    A pytest plugin is asked through its entry point (group ``pytest11``) if its module defines the hook.
+    """
+    for point in entry_points(group="pytest11"):
+        if point.value.startswith("pytest_tinyml."):
+            continue
+        try:
+            hook = getattr(point.load(), "pytest_tinyml_boards", None)
+        except Exception as error:  # noqa: BLE001 - somebody else's module; the list must come out all the same
+            print(f"tinyml: plugin {point.name!r} cannot be loaded: {error}", file=sys.stderr)
+            continue
+        if hook is not None:
+            hook(registry=registry)
+    return registry

@@ -15,8 +15,9 @@ from pytest_tinyml.wire import ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_tinyml.boards.base import BoardRequest, Work
+    from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.links.base import Link
+    from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import CanaryResult, Encoding, Identity
     from pytest_tinyml.wire import ResetKind
 

@@ -108,7 +108,7 @@ class Bench:
             if board.name not in self.lost and board.name in self.canaries:
                 self._judge(board, [self._canary_round(board)])
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    def infer(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """Run images of any number on the first board.
 
         Args:

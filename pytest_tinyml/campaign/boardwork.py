@@ -23,7 +23,7 @@ MAX_STRIKES = 2
 
 
 class BoardWork:
-    """Implements `boards.base.Work` for one board; used by that board's thread alone.
+    """Implements `links.work.Work` for one board; used by that board's thread alone.
 
     After a crash the samples that were on the board are sent one by one, so that a second crash names its sample.
 

@@ -20,8 +20,8 @@ from pytest_tinyml.records import Encoding
 from pytest_tinyml.wire import MessageType
 
 if TYPE_CHECKING:
-    from pytest_tinyml.boards.base import Work
     from pytest_tinyml.links.session import Session
+    from pytest_tinyml.links.work import Work
 
 _POLL_S = 0.25
 _PER_SAMPLE = 6

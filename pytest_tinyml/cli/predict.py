@@ -1,0 +1,112 @@
+"""``tinyml predict``: one sample on a board as a person looks at it: the picture, and each class's probability."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_tinyml.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    import numpy as np
+    import numpy.typing as npt
+
+_SHADES = " .:-=+*#%@"
+_BAR = 40
+
+
+def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
+    """Declare the command."""
+    command = commands.add_parser("predict", help="run one sample on a board and show it")
+    command.add_argument("--board", default="native", help="default: native")
+    command.add_argument("--model", default="s0-ptq", help="name of the zoo or a .tflite file (default: s0-ptq)")
+    command.add_argument("--dataset", default="mnist-28k", help="default: mnist-28k")
+    command.add_argument("--index", type=int, default=0, metavar="N", help="0-based id of the sample (default: 0)")
+    command.add_argument(
+        "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
+    )
+    command.add_argument("--reference", default="tflm", help="what the board is compared with (default: tflm)")
+    command.set_defaults(action=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the sample on the board and on the host, and print both."""
+    import numpy as np  # noqa: PLC0415 - not needed to print a help text
+
+    from pytest_tinyml.boards.registry import Registry, registered  # noqa: PLC0415
+    from pytest_tinyml.campaign.bench import Bench  # noqa: PLC0415
+    from pytest_tinyml.campaign.plan import make_boards, make_plan  # noqa: PLC0415
+    from pytest_tinyml.campaign.reference import ReferenceRun  # noqa: PLC0415
+    from pytest_tinyml.campaign.samples import SampleEncoder  # noqa: PLC0415
+    from pytest_tinyml.verdict.metrics import dequantize  # noqa: PLC0415
+
+    plan = make_plan(
+        registered(Registry()),
+        board=options.board,
+        model=options.model,
+        dataset=options.dataset,
+        reference=options.reference,
+        preprocess=options.preprocess,
+    )
+    if not 0 <= options.index < len(plan.dataset):
+        msg = f"--index {options.index}: {plan.dataset.name} has samples 0 to {len(plan.dataset) - 1}"
+        raise UsageError(msg)
+    encoder = SampleEncoder(plan.model, plan.dataset)
+    reference = ReferenceRun(plan.reference, plan.model, plan.dataset, encoder, samples=1)
+    with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
+        bench = Bench(
+            boards=tuple(make_boards(plan, Path(scratch), timeout_s=10.0)),
+            engine=plan.kind.engine,
+            model=plan.model,
+            dataset=plan.dataset,
+            samples=1,
+            reference=reference,
+            max_lsb=plan.max_lsb,
+            encoder=encoder,
+        )
+        try:
+            scores = bench.infer(plan.dataset.images[options.index : options.index + 1])
+            identity = bench.identity
+        finally:
+            bench.close()
+    expected = reference.canary_scores(encoder.tensors([options.index]))
+    image = plan.dataset.images[options.index]
+    if image.dtype == np.uint8:
+        print(picture(image))
+    label = "" if plan.dataset.labels is None else f", label {plan.dataset.labels[options.index]}"
+    print(f"{plan.dataset.name} #{options.index}{label}")
+    print(f"{plan.model.name} on {identity.board} (engine {identity.engine}, {identity.chip})")
+    host = dequantize(expected, plan.model.output)[0]
+    for line in bars(dequantize(scores, plan.model.output)[0], host, plan.dataset.class_names):
+        print(line)
+    same = np.array_equal(scores.view(np.uint8), expected.view(np.uint8))
+    print(f"{'the same bytes as' if same else 'differs from'} {reference.name} on the host")
+
+
+def picture(image: npt.NDArray[np.uint8]) -> str:
+    """Draw an image with characters, two per pixel because they are twice as high as wide.
+
+    Args:
+        image: uint8 [H, W] or [H, W, C]; colours are averaged.
+    """
+    grey = image if image.ndim == 2 else image.mean(axis=2)  # noqa: PLR2004 - with or without channels
+    levels = (grey.astype(int) * (len(_SHADES) - 1) + 127) // 255
+    rows = ["".join(_SHADES[level] * 2 for level in row).rstrip() for row in levels]
+    first = next((k for k, row in enumerate(rows) if row), 0)
+    last = next((len(rows) - k for k, row in enumerate(reversed(rows)) if row), len(rows))
+    return "\n".join(rows[first:last])
+
+
+def bars(scores: npt.NDArray[np.float64], host: npt.NDArray[np.float64], names: tuple[str, ...]) -> list[str]:
+    """Return a line per class: name, probability in percent, a bar, a mark at the highest, the host's if it differs."""
+    best = int(scores.argmax())
+    lines = []
+    for k, (score, expected) in enumerate(zip(scores, host, strict=True)):
+        name = names[k] if k < len(names) else str(k)
+        bar = "#" * round(min(max(score, 0.0), 1.0) * _BAR)
+        other = "" if score == expected else f"  (host {expected:.1%})"
+        lines.append(f"  {name:>3} {score:7.1%}  {bar}{'  <-' if k == best else ''}{other}".rstrip())
+    return lines
