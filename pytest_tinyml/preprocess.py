@@ -7,6 +7,8 @@ Quantisation is TensorFlow Lite's: ``q = clamp(round(real / scale) + zero_point)
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,6 +103,9 @@ def l2_thresholds(tensor: TensorSpec) -> npt.NDArray[np.uint64]:
 
     The quotient is at most 1, so thresholds above 1.0 are left out.
     """
-    steps = np.arange(1, np.iinfo(tensor.dtype).max - tensor.zero_point + 1, dtype=np.float64)
-    thresholds = np.round(np.square((steps - 0.5) * tensor.scale) * 2.0**THRESHOLD_BITS)
-    return np.asarray(thresholds[thresholds <= 2.0**THRESHOLD_BITS], dtype=np.uint64)
+    # Exact: float64 misses the nearest integer by one here and there; the firmware's table has to be the protocol's.
+    step = Fraction(tensor.scale)
+    highest = int(np.iinfo(tensor.dtype).max) - tensor.zero_point
+    exact = ((k - Fraction(1, 2)) ** 2 * step**2 * 2**THRESHOLD_BITS for k in range(1, highest + 1))
+    thresholds = [floor(value + Fraction(1, 2)) for value in exact]
+    return np.array([value for value in thresholds if value <= 2**THRESHOLD_BITS], dtype=np.uint64)

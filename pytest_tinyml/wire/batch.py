@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_tinyml.records import Encoding
-
 _HEAD: Final = struct.Struct("<BBH")
 _SAMPLE: Final = struct.Struct("<IH")
 _RESULT_HEAD: Final = struct.Struct("<HBB")
@@ -61,11 +59,11 @@ def _check_batch(count: int, longest: int) -> None:
         raise ValueError(msg)
 
 
-def encode_infer_rows(encoding: Encoding, ids: npt.NDArray[np.integer], rows: npt.NDArray[np.uint8]) -> bytes:
+def encode_infer_rows(encoding: int, ids: npt.NDArray[np.integer], rows: npt.NDArray[np.uint8]) -> bytes:
     """Return the INFER payload of samples of equal length (PIXELS, TENSOR).
 
     Args:
-        encoding: of all samples.
+        encoding: of all samples, an Encoding.
         ids: integers [N], 0 to 2^32 - 1, N 1 to 65535.
         rows: uint8 [N, bytes of one sample, at most 65535].
 
@@ -84,11 +82,11 @@ def encode_infer_rows(encoding: Encoding, ids: npt.NDArray[np.integer], rows: np
     return _HEAD.pack(encoding, 0, count) + packed.tobytes()
 
 
-def encode_infer_packed(encoding: Encoding, ids: Sequence[int], samples: Sequence[bytes]) -> bytes:
+def encode_infer_packed(encoding: int, ids: Sequence[int], samples: Sequence[bytes]) -> bytes:
     """Return the INFER (or, with one sample, CANARY) payload of samples of any lengths.
 
     Args:
-        encoding: of all samples.
+        encoding: of all samples, an Encoding.
         ids: 0 to 2^32 - 1; 1 to 65535 of them.
         samples: encoded, at most 65535 bytes each.
 

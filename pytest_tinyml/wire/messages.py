@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.errors import WireError
-from pytest_tinyml.records import CanaryResult, Encoding, Result, Sample
+from pytest_tinyml.records import CanaryResult, Result, Sample
 from pytest_tinyml.wire.batch import encode_infer_packed
 from pytest_tinyml.wire.codes import NO_SAMPLE, ErrorCode, MessageType, ResetKind
 
@@ -81,7 +81,7 @@ def encode_infer(message: Infer) -> bytes:
         ValueError: a count or a length is out of range.
     """
     ids = [sample.id for sample in message.samples]
-    return encode_infer_packed(Encoding(message.encoding), ids, [sample.data for sample in message.samples])
+    return encode_infer_packed(message.encoding, ids, [sample.data for sample in message.samples])
 
 
 def decode_infer(payload: bytes, kind: MessageType = MessageType.INFER) -> Infer:
