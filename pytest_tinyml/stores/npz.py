@@ -82,7 +82,8 @@ def _read(path: Path, sha256: str | None) -> dict[str, npt.NDArray[Any]]:
     if magic != ZIP_MAGIC:
         raise DatasetError(path, "not a .npz file", expected=f"0x{ZIP_MAGIC.hex()}", got=f"0x{magic.hex()}", offset=0)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: numpy leaves the file open if it is not a zip archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, NotImplementedError) as error:
         # numpy reports damage by whichever layer meets it first: the zip directory, the stream or the array's header.

@@ -15,11 +15,13 @@ from pytest_tinyml.stores.fetch import fetched_mnist
 from pytest_tinyml.stores.models import load_model
 from pytest_tinyml.training import train
 
-pytestmark = pytest.mark.train
+# TensorFlow and its model optimisation warn of deprecations in themselves.
+pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
 TOLERANCE = 0.007
-"""Of the accuracy. Six seeds of S1 have a standard deviation of 0.11 points (docs/reference/models.md), the difference
-of two trainings one of 0.16. Another CPU rounds differently, which amounts to another seed: 4.4 of those are allowed."""
+"""Of the accuracy. Six seeds of S1 have a standard deviation of 0.08 to 0.13 points (docs/reference/models.md), so the
+difference of two trainings has one of up to 0.18. Another CPU rounds differently, which amounts to another seed.
+3.9 standard deviations are allowed; a broken conversion or preprocessing costs several points."""
 QUANTISATION_LOSS = 0.0015
 """Of the accuracy. The same six seeds lost at most 0.04 points from float to int8."""
 MODULES = ("tensorflow", "tf_keras", "tensorflow_model_optimization")

@@ -115,3 +115,11 @@ def test_s1_per_tensor_size() -> None:
 def test_s2_is_saved_as_h5() -> None:
     """S2 has the .h5 that X-CUBE-AI reads, in HDF5 format."""
     assert (assets_dir("models") / "s2" / "s2.h5").read_bytes().startswith(b"\x89HDF\r\n\x1a\n")
+
+
+@pytest.mark.parametrize(("name", "entry"), ENTRIES)
+def test_documentation(name: str, entry: dict[str, Any]) -> None:
+    """The table in docs/reference/models.md has the card's figures."""
+    figures = (card(name)["parameters"], entry["macs"], entry["bytes"], entry["correct"])
+    line = f"| `{entry['name']}` | {' | '.join(f'{figure:,}' for figure in figures)} | {entry['top1']:.2%} |"
+    assert line in (assets_dir("models").parent / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
