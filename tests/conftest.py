@@ -1,0 +1,3 @@
+"""Shared by all tests: pytester, which runs pytest on files that a test writes."""
+
+pytest_plugins = ["pytester"]
