@@ -122,7 +122,9 @@ class TflmReference:
 
     def __init__(self, jobs: int | None = None) -> None:
         """Start nothing yet."""
-        self.jobs = jobs or len(os.sched_getaffinity(0))
+        # Not every system can tell which processors this process may use.
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.jobs = jobs or available or 1
         self._workers: list[_Worker] = []
         self._lock = threading.Lock()
         self._closed = self._ending = False

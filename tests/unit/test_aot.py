@@ -129,6 +129,16 @@ def test_output_is_deterministic_and_names_no_path(tmp_path: Path) -> None:
     assert [path for path, data in trees[0].items() if str(tmp_path).encode() in data] == []
 
 
+def test_weights_are_in_a_compiled_source(tmp_path: Path) -> None:
+    """The sources that are compiled hold all code and data: whoever caches by their content sees a changed weight."""
+    generated = aot.generate(record(keras_mlp()), tmp_path)
+    compiled = {*generated.sources, *generated.vendor_sources}
+    assert compiled == set(tmp_path.rglob("*.c"))
+    text = "".join(path.read_text() for path in compiled)
+    assert "const int8_t bknn_model_" in text
+    assert '.c"' not in text
+
+
 def test_generates_again_over_an_interrupted_run(tmp_path: Path) -> None:
     """Leftovers in the output folder do not matter."""
     (tmp_path / "bakenn").mkdir()
@@ -253,3 +263,14 @@ def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BuildError, match="cannot write the generated sources of tiny to"):
         aot.generate(record(keras_mlp()), tmp_path / "file")
+
+
+def test_full_disk_is_not_the_models_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails inside the generator is reported as such, with the system's words."""
+
+    def no_space(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bakenn.backend.portable_c.generator.os.replace", no_space)
+    with pytest.raises(BuildError, match=r"cannot write the generated sources of tiny .*No space left on device"):
+        aot.generate(record(keras_mlp()), tmp_path)
