@@ -88,7 +88,7 @@ static int fake_write(void *context, const uint8_t *data, size_t size) {
 }
 
 static uint64_t fake_ticks(void *context) {
-    return ((fake_board *)context)->ticks_now;
+    return ((fake_board *)context)->ticks_now & ((fake_board *)context)->port.tick_mask;
 }
 
 static uint32_t fake_uptime_ms(void *context) {

@@ -316,6 +316,7 @@ static void test_hello_drops_earlier_requests(void) {
     begin("hello drops");
     infer(TML_INFER, 1, TML_PIXELS, 0, 8, FAKE_PIXELS);
     size_t first = outgoing_size;
+    request(TML_ECHO, 2, "x", 1);
     infer(TML_INFER, 2, TML_PIXELS, 8, 1, FAKE_PIXELS);
     request(TML_HELLO, 3, "\x01\0\0\0", 4);
     infer(TML_INFER, 4, TML_PIXELS, 9, 1, FAKE_PIXELS);

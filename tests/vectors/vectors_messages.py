@@ -126,6 +126,8 @@ def to_board() -> list[dict[str, Any]]:
         bad("infer_cut_in_data", INFER, infer[:-1]),
         bad("infer_cut_in_header", INFER, infer[:7]),
         bad("infer_length_beyond_end", INFER, struct.pack("<BBHIH", 0, 0, 1, 5, 0xFFFF) + b"abc"),
+        # A reader that went on behind this length would look for the second sample outside.
+        bad("infer_length_one_too_far", INFER, struct.pack("<BBHIH", 0, 0, 2, 5, 4) + b"abc"),
         good("canary", CANARY, samples(2, digits[:1]), encoding=2, samples=listed[:1]),
         bad("canary_with_two", CANARY, samples(2, digits[:2])),
         bad("canary_with_none", CANARY, samples(2, [])),

@@ -110,6 +110,8 @@ def vectors(noise: Random) -> list[dict[str, Any]]:
         l2axis1("black", "int8", 1 / 255, -128, [1, 28, 28], bytes(784)),
         l2axis1("lone_pixel", "int8", 1 / 255, -128, [1, 28, 28], bytes(lone)),
         l2axis1("two_channels", "int8", 1 / 255, -128, [1, 4, 3, 2], noise.randbytes(24)),
+        # A quotient of exactly one half step, which is rounded up.
+        l2axis1("tie", "int8", 2.0, -128, [1, 2, 2], b"\x05\0\0\xff"),
         # The tallest image whose T * S stays within 64 bits, all white: the largest sum.
         l2axis1("tallest", "int8", 1 / 255, -128, [1, 258, 1], b"\xff" * 258),
     ]
