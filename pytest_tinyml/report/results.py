@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from contextlib import suppress
@@ -15,7 +16,7 @@ from pytest_tinyml import __version__
 from pytest_tinyml.errors import ReportError
 from pytest_tinyml.links.session import latency_us
 from pytest_tinyml.records import Clock
-from pytest_tinyml.verdict.compare import compare
+from pytest_tinyml.verdict.compare import compare, describe_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,42 +30,48 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "tinyml-results/1"
 FILE: Final = "results.json"
+_COMPARED: Final = (
+    *("differing", "differing_elements", "bit_exact_ratio", "within_1_lsb_ratio", "max_lsb", "max_abs"),
+    *("argmax_agreement", "top1_board", "top1_reference", "correct_board", "correct_reference"),
+    *("confusion_board", "confusion_reference", "acc", "rmse", "mae", "l2r", "nse", "cos"),
+)
 _CLOCKS: Final = {Clock.WALL: "wall_us", Clock.CYCLES: "cycles", Clock.INSTRUCTIONS: "instructions"}
 
 
 def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool) -> dict[str, Any]:
-    """Derive the results of a campaign that has been started.
+    """Derive the results of a campaign, however far it came.
 
     Args:
-        campaign: finished, or as far as it came.
-        failures: what failed, one line each; a complete run without any has passed.
+        campaign: complete, interrupted, or never started because its board is not the one that was asked for.
+        failures: what failed, one line each; a complete run without any, whose data hold no other problem, has passed.
         hardware: the board's wall clock is that of the part.
 
     Returns:
         JSON-serialisable, as docs/reference/results.md says.
     """
-    run, model, dataset, reference = campaign.run, campaign.model, campaign.dataset, campaign.reference
-    ids = np.flatnonzero(run.done & reference.done)
+    run = campaign.run if campaign.started_at is not None else None
+    model, dataset, reference, settings = campaign.model, campaign.dataset, campaign.reference, campaign.settings
+    identity = campaign.bench.identities.get(campaign.bench.boards[0].name)
     labels = dataset.labels
     comparison = None
-    if len(ids):
-        comparison = compare(
-            run.scores[ids].view(model.output.dtype),
-            reference.scores[ids],
-            None if labels is None else labels[ids],
-            ids,
-            model.output,
-        )
-    identity = campaign.bench.identity
-    answered = int(run.done.sum())
-    complete = answered == campaign.settings.samples
-    problems = list(failures)
-    if not complete:
-        problems.append(f"incomplete: {answered:,} of {campaign.settings.samples:,} samples were answered")
-    wall = campaign.wall_s + run.earlier_wall_s
+    answered, failed, conflicts = 0, dict[int, str](), list[int]()
+    if run is not None:
+        answered, failed, conflicts = int(run.done.sum()), run.failed, run.conflicts()
+        ids = np.flatnonzero(run.done & reference.done)
+        if len(ids):
+            comparison = compare(
+                run.scores[ids].view(model.output.dtype),
+                reference.scores[ids],
+                None if labels is None else labels[ids],
+                ids,
+                model.output,
+            )
+    problems = [*failures, *_problems(comparison, answered, failed, conflicts, campaign)]
+    wall = campaign.wall_s + run.earlier_wall_s if run is not None else 0.0
+    ticks = np.zeros(0, dtype=np.int64) if run is None else run.ticks[run.done]
     return {
         "schema": SCHEMA,
-        "passed": complete and not problems,
+        "passed": not problems,
         "problems": problems,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "pytest_tinyml": __version__,
@@ -83,7 +90,7 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
         "dataset": {
             "name": dataset.name,
             "sha256": dataset.sha256,
-            "count": campaign.settings.samples,
+            "count": settings.samples,
             "available": len(dataset),
             "labelled": labels is not None,
         },
@@ -91,42 +98,66 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
             "name": reference.name,
             "version": reference.reference.runtime_version,
             "exact": reference.reference.exact,
-            "max_lsb_tolerated": campaign.settings.max_lsb,
+            "max_lsb_tolerated": settings.max_lsb,
             "cross_check": reference.cross_check(),
         },
-        "metrics": _metrics(comparison, answered, run.failed),
-        "latency": _latency(run.ticks[run.done], identity, hardware=hardware),
+        "metrics": _metrics(comparison, answered, failed),
+        "latency": _latency(ticks, identity, hardware=hardware),
         "memory": {
-            "arena_bytes": identity.arena_used,
-            "arena_capacity_bytes": identity.arena_capacity,
-            "flash_bytes": identity.flash_bytes,
-            "ram_bytes": identity.ram_bytes,
+            "arena_bytes": None if identity is None else identity.arena_used,
+            "arena_capacity_bytes": None if identity is None else identity.arena_capacity,
+            "flash_bytes": None if identity is None else identity.flash_bytes,
+            "ram_bytes": None if identity is None else identity.ram_bytes,
         },
         "throughput": {
             "samples_per_s": answered / wall if wall > 0 else None,
             "wall_s": wall,
-            "resumed_samples": run.resumed,
+            "resumed_samples": 0 if run is None else run.resumed,
         },
-        "faults": [asdict(event) for event in run.events()],
-        "conflicts": run.conflicts(),
+        "faults": [] if run is None else [asdict(event) for event in run.events()],
+        "conflicts": conflicts,
         "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
         "extra": {},
     }
 
 
-def _board(campaign: Campaign, identity: Identity) -> dict[str, Any]:
+def _problems(
+    comparison: Comparison | None, answered: int, failed: dict[int, str], conflicts: list[int], campaign: Campaign
+) -> list[str]:
+    """Say what is wrong with the data themselves, so that the verdict does not depend on which tests were selected."""
+    reference, wanted, tolerated = campaign.reference.name, campaign.settings.samples, campaign.settings.max_lsb
+    problems: list[str] = []
+    if comparison is not None:
+        off = comparison.differing if comparison.max_lsb is None else comparison.max_lsb
+        if off > tolerated:
+            problems.append(describe_difference(comparison, reference))
+    if failed:
+        sample, reason = min(failed.items())
+        problems.append(f"{len(failed):,} samples failed on the board; first: #{sample}: {reason}")
+    if conflicts:
+        problems.append(f"{len(conflicts):,} samples were answered in more than one way; first: #{conflicts[0]}")
+    if answered + len(failed) < wanted:
+        problems.append(f"incomplete: {answered:,} of {wanted:,} samples were answered")
+    elif comparison is None or comparison.count < answered:
+        compared = 0 if comparison is None else comparison.count
+        problems.append(f"incomplete: {compared:,} of {answered:,} answers were compared with {reference}")
+    return problems
+
+
+def _board(campaign: Campaign, identity: Identity | None) -> dict[str, Any]:
+    """Describe the board; what it did not get to say is None."""
     return {
         "name": campaign.settings.kind,
-        "engine": identity.engine,
-        "clock": _CLOCKS[identity.clock],
-        "tick_hz": identity.tick_hz,
-        "chip": identity.chip,
+        "engine": campaign.settings.engine if identity is None else identity.engine,
+        "clock": None if identity is None else _CLOCKS[identity.clock],
+        "tick_hz": None if identity is None else identity.tick_hz,
+        "chip": None if identity is None else identity.chip,
         "link": campaign.settings.link,
         "count": len(campaign.bench.boards),
         "lost": sorted(campaign.bench.lost),
-        "firmware_sha256": identity.firmware_sha256,
-        "firmware_version": identity.firmware_version,
-        "preprocess": identity.preprocess,
+        "firmware_sha256": campaign.bench.firmware_sha256 if identity is None else identity.firmware_sha256,
+        "firmware_version": None if identity is None else identity.firmware_version,
+        "preprocess": None if identity is None else identity.preprocess,
     }
 
 
@@ -136,7 +167,7 @@ def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str
         "failed": [{"id": sample, "reason": reason} for sample, reason in sorted(failed.items())],
     }
     if comparison is None:
-        return shared | {"count": 0, "flips": [], "flip_details": []}
+        return shared | {"compared": 0} | dict.fromkeys(_COMPARED) | {"flips": [], "flip_details": []}
     values = asdict(comparison)
     values.pop("count")
     distance = values.pop("distance")
@@ -152,13 +183,16 @@ def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str
     }  # fmt: skip
 
 
-def _latency(ticks: npt.NDArray[np.int64], identity: Identity, *, hardware: bool) -> dict[str, Any]:
+def _latency(ticks: npt.NDArray[np.int64], identity: Identity | None, *, hardware: bool) -> dict[str, Any]:
+    nothing = dict.fromkeys(("p50", "p90", "p99", "min", "max", "mean", "total"))
+    if identity is None:
+        return {"clock": None, "unit": "us", "gated": False} | nothing
     clock = identity.clock
     unit = "instructions" if clock is Clock.INSTRUCTIONS else "us"
     # A computer's or an emulator's wall clock says nothing about the part; instruction counts do.
     shared = {"clock": _CLOCKS[clock], "unit": unit, "gated": hardware or clock is Clock.INSTRUCTIONS}
     if not len(ticks):
-        return shared | {"p50": None, "p90": None, "p99": None, "min": None, "max": None, "mean": None, "total": None}
+        return shared | nothing
 
     def convert(value: float) -> float:
         microseconds = latency_us(float(value), clock, identity.tick_hz)
@@ -185,6 +219,15 @@ def check_folder(folder: Path) -> None:
         raise ReportError(msg) from error
 
 
+def _finite(value: Any) -> Any:  # noqa: ANN401 - as JSON
+    """Replace what JSON has no number for, e.g. the distance of a float model's NaN, by None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_results(folder: Path, results: dict[str, Any]) -> Path:
     """Write results.json, whole or not at all, and return its path.
 
@@ -192,7 +235,12 @@ def write_results(folder: Path, results: dict[str, Any]) -> Path:
         ReportError: the folder cannot be written; the journal has everything that was measured.
     """
     path = folder / FILE
-    text = json.dumps(results, indent=2, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(_finite(results), indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        # Only a hook can have added such a thing: what the harness writes is plain.
+        msg = f"cannot write {path}: {error}; what the hook pytest_tinyml_results adds must be JSON"
+        raise ReportError(msg) from error
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,25 +5,33 @@ from __future__ import annotations
 from typing import Any, Final
 
 SHOWN_FLIPS: Final = 5
+SHOWN_PROBLEMS: Final = 5
 
 
 def summary_lines(results: dict[str, Any]) -> list[str]:
     """Return the lines of the terminal summary for `results` (docs/reference/results.md)."""
-    lines = [_headline(results), *results["problems"]]
-    if results["metrics"]["count"]:
+    problems = results["problems"]
+    lines = [_headline(results), *problems[:SHOWN_PROBLEMS]]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
+    if results["metrics"]["compared"]:
         lines += _agreement(results["metrics"], results["reference"])
         lines.append(_accuracy(results["metrics"]))
     lines += _cross_check(results["reference"])
     lines += _latency(results["latency"])
-    lines.append(_memory(results["memory"]))
+    lines += _memory(results["memory"])
     lines += _remarks(results)
     return [lines[0], *(f"  {line}" for line in lines[1:])]
 
 
 def _headline(results: dict[str, Any]) -> str:
     board, model, data = results["board"], results["model"], results["dataset"]
+    problems = results["problems"]
     verdict = "passed" if results["passed"] else "FAILED"
-    where = f"{board['name']} (engine {board['engine']}, {board['chip']}, link {board['link']})"
+    if problems and all(problem.startswith("incomplete:") for problem in problems):
+        verdict = "INCOMPLETE"
+    chip = board["chip"] or "which did not say what it is"
+    where = f"{board['name']} (engine {board['engine']}, {chip}, link {board['link']})"
     return f"{verdict}: {model['name']} on {where}, {results['metrics']['count']:,} of {data['count']:,} {data['name']}"
 
 
@@ -66,14 +74,16 @@ def _latency(latency: dict[str, Any]) -> list[str]:
     return [f"latency {values} ({clock})"]
 
 
-def _memory(memory: dict[str, Any]) -> str:
+def _memory(memory: dict[str, Any]) -> list[str]:
+    if memory["arena_bytes"] is None:
+        return []
     capacity = f" of {memory['arena_capacity_bytes']:,}" if memory["arena_capacity_bytes"] else ""
     parts = [f"arena {memory['arena_bytes']:,}{capacity} B"]
     if memory["flash_bytes"]:
         parts.append(f"flash {memory['flash_bytes']:,} B")
     if memory["ram_bytes"]:
         parts.append(f"static RAM {memory['ram_bytes']:,} B")
-    return ", ".join(parts)
+    return [", ".join(parts)]
 
 
 def _remarks(results: dict[str, Any]) -> list[str]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Never, cast
 
 import pytest
 
-from pytest_tinyml.boards.registry import Registry
-from pytest_tinyml.campaign.plan import make_campaign, make_plan
 from pytest_tinyml.campaign.progress import progress
-from pytest_tinyml.errors import ReportError, TinymlError, UsageError
-from pytest_tinyml.report.results import build_results, check_folder, write_results
+from pytest_tinyml.errors import TinymlError
+from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.report.terminal import summary_lines
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
+from pytest_tinyml.shell.plugin import uses_board
+from pytest_tinyml.shell.starting import plan_session, suite_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.shell.options import Settings
 
 _TTY_S, _LOG_S = 2.0, 10.0
+_NEED_BOARD = frozenset({"tinyml_board", "tinyml_run"})
 
 
 class Harness:
@@ -41,12 +43,13 @@ class Harness:
         self._campaign: Campaign | None = None
         self._plan: Plan | None = None
         self._broken: tuple[str, TinymlError] | None = None
+        self._ours: set[str] = set()
         self._failures: list[str] = []
         self._current = ""
         self._canaried = self._started = self._finished = False
         self._shown = time.monotonic()
         self._results: dict[str, Any] | None = None
-        self._report_error: ReportError | None = None
+        self._report_error: TinymlError | None = None
         self._written: Path | None = None
 
     # What the session does with it.
@@ -55,74 +58,59 @@ class Harness:
     def pytest_sessionstart(self) -> None:
         """Check everything that can be checked without the board."""
         if self._config.args_source is not self._config.ArgsSource.ARGS:
-            self._config.args.extend(suite_arguments(self._config))
-        settings = self.settings
-        registry = Registry()
-        try:
-            self._config.hook.pytest_tinyml_boards(registry=registry)
-            key, equals, value = (settings.option or "").partition("=")
-            if settings.option and not (key and equals):
-                msg = f"--tinyml-option: {settings.option!r} is not KEY=VALUE"
-                raise UsageError(msg)  # noqa: TRY301 - turned into pytest's own below, like all others
-            self._plan = make_plan(
-                registry,
-                board=settings.board,
-                model=settings.model,
-                dataset=settings.dataset,
-                reference=settings.reference,
-                preprocess=settings.preprocess,
-                limit=settings.limit,
-                max_lsb=settings.max_lsb,
-                link=settings.link,
-                count=settings.count,
-                options={key: value} if key else {},
-            )
-            check_folder(settings.report)
-            self._campaign = make_campaign(
-                self._plan,
-                journal=settings.journal,
-                work_dir=settings.report / "logs",
-                timeout_s=settings.timeout,
-                fresh=settings.fresh,
-            )
-        except (UsageError, ReportError) as error:
-            raise pytest.UsageError(str(error)) from error
+            self._config.args[:0] = suite_arguments(self._config)
+        self._plan, self._campaign = plan_session(self._config, self.settings)
 
     def pytest_report_header(self) -> list[str]:
         """Say what will be run; called before the session's checks, so from the options."""
         settings = self.settings
-        folder = os.path.relpath(settings.report, self._config.invocation_params.dir)
+        folder = self._relative(settings.report)
         what = f"model {settings.model}, board {settings.board}, data {settings.dataset}"
         return [f"tinyml: {what}, reference {settings.reference}, report {folder}"]
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Remember which test is running."""
-        self._current = item.name
+        """Remember which test is running; when the board has failed for good, the tests that need it skip."""
+        self._current = item.nodeid
+        if uses_board(item):
+            self._ours.add(item.nodeid)
+        if self._broken is not None and not _NEED_BOARD.isdisjoint(getattr(item, "fixturenames", ())):
+            self._skip()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what failed, for the results."""
-        if report.failed and any(key.startswith("tinyml_") or key == "tinyml" for key in report.keywords):
+        if report.failed and report.nodeid in self._ours:
             self._failures.append(f"{report.nodeid.rpartition('::')[2]}: {_first_line(report)}")
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the results and switch everything off."""
         campaign = self._campaign
         if campaign is None:
             return
         try:
-            campaign.close()
-            if self._started:
-                self._results = self.results()
-                self._config.hook.pytest_tinyml_results(config=self._config, results=self._results)
-                self._written = write_results(self.settings.report, self._results)
-        except ReportError as error:
+            try:
+                campaign.close()
+            finally:
+                if campaign.bench.identities or self._broken is not None:
+                    self._conclude()
+        except TinymlError as error:
             self._report_error = error
+            if session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
             if self._config.pluginmanager.get_plugin("terminalreporter") is None:
-                raise
+                sys.stderr.write(f"ERROR: {error}\n")
         finally:
             campaign.close_journal()
+
+    def _conclude(self) -> None:
+        """Make the results, offer them to the hook, and write them even if that fails."""
+        self._results = self.results()
+        try:
+            self._config.hook.pytest_tinyml_results(config=self._config, results=self._results)
+        finally:
+            self._written = write_results(self.settings.report, self._results)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how it went."""
@@ -131,10 +119,13 @@ class Harness:
             terminalreporter.section("tinyml", green=passed, red=not passed)
             for line in summary_lines(self._results):
                 terminalreporter.write_line(line)
+            answered, wanted = self._results["metrics"]["count"], self._results["dataset"]["count"]
+            if 0 < answered < wanted:
+                terminalreporter.write_line(
+                    f"  the journal keeps the {answered:,} answers: the same command goes on from there"
+                )
         if self._written is not None:
-            terminalreporter.write_line(
-                f"  results: {os.path.relpath(self._written, self._config.invocation_params.dir)}"
-            )
+            terminalreporter.write_line(f"  results: {self._relative(self._written)}")
         if self._report_error is not None:
             terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
 
@@ -181,6 +172,10 @@ class Harness:
         if not self._started:
             self._guard(self.campaign.start)
             self._started = True
+            resumed, total = self.campaign.run.resumed, self.plan.samples
+            if resumed:
+                kept = self._relative(self.settings.journal)
+                self._say(f"resuming: {resumed:,} of {total:,} samples are in {kept} (--tinyml-fresh starts over)")
         return RunHandle(self)
 
     def check_canaries(self) -> None:
@@ -218,38 +213,40 @@ class Harness:
     def _guard(self, action: Callable[[], object]) -> None:
         """Run a step of the campaign; when the board has failed for good, one test fails and the later ones skip."""
         if self._broken is not None and self._broken[0] != self._current:
-            where, error = self._broken
-            self._skip(f"the board failed in {where}: {str(error).splitlines()[0]}")
+            self._skip()
         try:
             action()
         except TinymlError as error:
             self._broken = self._broken or (self._current, error)
-            # The message is made for the reader; a traceback through the harness is not.
-            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+            failure = f"{type(error).__name__}: {error}"
+        else:
+            return
+        # The message is made for the reader; a traceback through the harness, or the chain of causes, is not.
+        pytest.fail(failure, pytrace=False)
 
-    def _skip(self, reason: str) -> Never:
-        pytest.skip(reason)
+    def _skip(self) -> Never:
+        where, error = cast("tuple[str, TinymlError]", self._broken)
+        pytest.skip(f"the board failed in {where.rpartition('::')[2]}: {str(error).splitlines()[0]}")
 
     def _show_progress(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        interval = _TTY_S if reporter is not None and reporter.isatty else _LOG_S
+        if time.monotonic() - self._shown >= interval:
+            self._say(str(progress(self.campaign)))
+
+    def _say(self, text: str) -> None:
+        """Write a line between the tests' dots, unless pytest was told to be quiet."""
+        self._shown = time.monotonic()
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or self._config.get_verbosity() < 0:
             return
-        interval = _TTY_S if reporter.isatty else _LOG_S
-        if time.monotonic() - self._shown < interval:
-            return
-        self._shown = time.monotonic()
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
             reporter.ensure_newline()
-            reporter.write_line(f"tinyml: {progress(self.campaign)}")
+            reporter.write_line(f"tinyml: {text}")
 
-
-def suite_arguments(config: pytest.Config) -> list[str]:
-    """Return what to collect when no paths were given: the ready-made suite, beside the user's own tests."""
-    from pytest_tinyml import suite  # noqa: PLC0415 - only with a board
-
-    folder = os.path.dirname(suite.__file__)  # noqa: PTH120 - an argument of pytest is text
-    return [] if folder in config.args else [folder]
+    def _relative(self, path: Path) -> str:
+        return os.path.relpath(path, self._config.invocation_params.dir)
 
 
 def _first_line(report: pytest.TestReport) -> str:
