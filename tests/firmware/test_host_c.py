@@ -130,8 +130,8 @@ def test_cmake_builds_and_ctest_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("tml_frame.c", "receiver->code != COBS_FULL", "true"),
-        ("tml_frame.c", "receiver->encoded + 1 >= receiver->capacity", "receiver->encoded >= receiver->capacity + 1"),
+        ("tml_frame.c", "if (code != COBS_FULL) {", "if (true) {"),
+        ("tml_frame.c", "receiver->capacity - 1 - receiver->encoded", "receiver->capacity - receiver->encoded"),
         ("tml_frame.c", "if (code == COBS_FULL) {", "if (code == COBS_FULL - 1U) {"),
         ("tml_crc.c", "return ~crc;", "return crc;"),
         ("tml_codec.c", "if (left < length) {", "if (left + 1 < length) {"),

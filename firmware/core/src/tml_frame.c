@@ -5,18 +5,18 @@
 
 #define COBS_FULL 0xFFU /* code of a group of 254 bytes that no zero follows */
 
-void tml_receiver_init(tml_receiver *receiver, uint8_t *buffer, size_t capacity) {
-    memset(receiver, 0, sizeof *receiver);
-    receiver->buffer = buffer;
-    receiver->capacity = capacity;
-}
-
 static void begin_frame(tml_receiver *receiver) {
     receiver->size = 0;
     receiver->encoded = 0;
-    receiver->code = 0;
+    receiver->code = COBS_FULL; /* no zero stands in front of the first group */
     receiver->left = 0;
     receiver->skipping = false;
+}
+
+void tml_receiver_init(tml_receiver *receiver, uint8_t *buffer, size_t capacity) {
+    receiver->buffer = buffer;
+    receiver->capacity = capacity;
+    begin_frame(receiver);
 }
 
 void tml_receiver_skip(tml_receiver *receiver) {
@@ -41,40 +41,65 @@ static int check_body(const tml_receiver *receiver, tml_frame *frame) {
     return body[0] == TML_PROTOCOL_VERSION ? 1 : TML_ERR_BAD_VERSION;
 }
 
-/* Every received byte makes at most one decoded byte, so `size < encoded < capacity` always holds. */
-static void take_byte(tml_receiver *receiver, uint8_t byte) {
-    if (receiver->left == 0) {
-        if (receiver->encoded != 0 && receiver->code != COBS_FULL) {
-            receiver->buffer[receiver->size++] = 0;
+/* Decodes bytes up to the next zero, which is not taken; returns their number. Every byte makes at most one decoded
+ * byte, so what fits encoded fits decoded. The state is in local variables: stores through `out` could change the
+ * receiver for all the compiler knows, and this loop is most of what receiving costs. */
+static size_t take_bytes(tml_receiver *receiver, const uint8_t *data, size_t size) {
+    uint8_t *out = receiver->buffer + receiver->size;
+    uint8_t code = receiver->code;
+    uint8_t left = receiver->left;
+    size_t taken = 0;
+    for (; taken < size && data[taken] != 0; taken++) {
+        uint8_t byte = data[taken];
+        if (left != 0) {
+            *out++ = byte;
+            left--;
+            continue;
         }
-        receiver->code = byte;
-        receiver->left = (uint8_t)(byte - 1U);
-    } else {
-        receiver->buffer[receiver->size++] = byte;
-        receiver->left--;
+        if (code != COBS_FULL) {
+            *out++ = 0;
+        }
+        code = byte;
+        left = (uint8_t)(byte - 1U);
     }
-    receiver->encoded++;
+    receiver->size = (size_t)(out - receiver->buffer);
+    receiver->code = code;
+    receiver->left = left;
+    receiver->encoded += taken;
+    return taken;
+}
+
+static size_t skip_bytes(const uint8_t *data, size_t size) {
+    size_t taken = 0;
+    while (taken < size && data[taken] != 0) {
+        taken++;
+    }
+    return taken;
 }
 
 int tml_receive(tml_receiver *receiver, const uint8_t *data, size_t size, size_t *used, tml_frame *frame) {
     memset(frame, 0, sizeof *frame);
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] != 0) {
-            if (receiver->skipping) {
-                continue;
-            }
-            if (receiver->encoded + 1 >= receiver->capacity) {
-                tml_receiver_skip(receiver);
-                *used = i + 1;
-                return TML_ERR_TOO_LARGE;
-            }
-            take_byte(receiver, data[i]);
-        } else if (receiver->skipping || receiver->encoded == 0) {
+    for (size_t at = 0; at < size; at++) {
+        if (receiver->skipping) {
+            at += skip_bytes(data + at, size - at);
+        } else {
+            size_t room = receiver->capacity - 1 - receiver->encoded; /* the delimiter belongs to the frame */
+            at += take_bytes(receiver, data + at, size - at < room ? size - at : room);
+        }
+        if (at == size) {
+            break;
+        }
+        if (data[at] != 0) {
+            tml_receiver_skip(receiver);
+            *used = at + 1;
+            return TML_ERR_TOO_LARGE;
+        }
+        if (receiver->skipping || receiver->encoded == 0) {
             begin_frame(receiver);
         } else {
             int status = check_body(receiver, frame);
             begin_frame(receiver);
-            *used = i + 1;
+            *used = at + 1;
             return status;
         }
     }

@@ -115,16 +115,18 @@ static int hello_waits(tml_session *session) {
     } else if (got < 0) {
         return got;
     }
-    for (; session->scan < session->rx_end; session->scan++) {
-        if (c->rx[session->scan] != 0) {
+    size_t at = session->scan;
+    for (; at < session->rx_end; at++) {
+        if (c->rx[at] != 0) {
             continue;
         }
-        if (is_hello(c->rx + session->segment, session->scan - session->segment)) {
+        if (is_hello(c->rx + session->segment, at - session->segment)) {
             session->rx_start = session->segment;
             return 1;
         }
-        session->segment = session->scan + 1;
+        session->segment = at + 1;
     }
+    session->scan = at;
     return 0;
 }
 
