@@ -66,7 +66,9 @@ def progress(campaign: Campaign) -> Progress:
         total=campaign.settings.samples,
         rate_per_s=rate,
         eta_s=(campaign.settings.samples - done) / rate if rate else None,
-        top1=float((classes == labels[: len(classes)])[answered].mean()) if labels is not None and done else None,
+        top1=float((classes == labels[: len(classes)])[answered].mean())
+        if labels is not None and answered.any()
+        else None,
         agreement=float((classes == expected)[both].mean()) if compared else None,
         compared=compared,
     )

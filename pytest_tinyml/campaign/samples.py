@@ -103,10 +103,10 @@ class SampleEncoder:
     def raw(self, encoding: Encoding, ids: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Return samples in an unpacked encoding: uint8 [n, bytes of a sample]."""
         if encoding is Encoding.PIXELS and self._pixels is not None:
-            first, count = ids[0], len(ids)
-            if ids[-1] - first == count - 1:
-                return self._pixels[first : first + count]
-            return self._pixels[ids]
+            wanted = list(ids)
+            first, behind = wanted[0], wanted[0] + len(wanted)
+            # A slice saves a copy, but only ids that follow each other are one.
+            return self._pixels[first:behind] if wanted == list(range(first, behind)) else self._pixels[wanted]
         tensors = self.tensors(ids)
         return tensors.reshape(len(tensors), -1).view(np.uint8)
 
