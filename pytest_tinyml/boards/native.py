@@ -61,7 +61,7 @@ class NativeKind:
     summary = "the firmware core as a Linux process (engine: generated C)"
     engine = "aot"
     hardware = False
-    links = LINKS
+    links: tuple[str, ...] = LINKS
 
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""

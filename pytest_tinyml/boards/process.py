@@ -61,7 +61,6 @@ class ProcessBoard(StreamedBoard):
             ours, theirs = os.openpty()
             tty.setraw(theirs)
             transport = ["--tty", os.ttyname(theirs)]
-            keep: tuple[int, ...] = ()
             link = FdLink(ours, name=SERIAL, packed=True)
         else:
             left, right = socket.socketpair()
@@ -69,7 +68,7 @@ class ProcessBoard(StreamedBoard):
                 for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                     end.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
             ours, theirs = left.detach(), right.detach()
-            transport, keep = ["--fd", str(theirs)], (theirs,)
+            transport = ["--fd", str(theirs)]
             link = FdLink(ours, name=SOCKET, packed=False)
         try:
             self._process = subprocess.Popen(
@@ -77,12 +76,17 @@ class ProcessBoard(StreamedBoard):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=keep,
+                # Also of a terminal, which the board opens by its name: without a user in between, reading our end of
+                # it would say that the board is gone, before it has come.
+                pass_fds=(theirs,),
             )
         except OSError as error:
             link.close()
             msg = f"cannot be started: {error}"
             raise BoardError(msg) from error
+        except BaseException:
+            link.close()
+            raise
         finally:
             os.close(theirs)
         if self._process.stderr is not None:

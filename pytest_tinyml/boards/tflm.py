@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "tflm"
 _WORKER: Final = Path(__file__).with_name("tflm_worker.py")
+_arena = lru_cache(maxsize=8)(probe_arena)
 
 
 class TflmBoard(ProcessBoard):
@@ -37,13 +39,12 @@ class TflmBoard(ProcessBoard):
     def prepare(self) -> str:
         """Find the arena that the model needs, and return a digest of the wheel's version and the worker's source."""
         model = self.request.model
-        arena = probe_arena(model)
+        arena = _arena(model)
         digest = hashlib.sha256(f"tflite-micro {version('tflite-micro')}\n".encode())
         digest.update(_WORKER.read_bytes())
         settings = {
             "model": str(model.path),
             "name": model.name,
-            "sha256": model.sha256,
             "preprocess": asdict(model.preprocess),
             "input": asdict(model.input),
             "output": asdict(model.output),
@@ -69,7 +70,7 @@ class TflmKind:
     summary = "TensorFlow Lite Micro's own interpreter on this computer"
     engine = "tflm"
     hardware = False
-    links = LINKS
+    links: tuple[str, ...] = LINKS
 
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""
@@ -79,7 +80,7 @@ class TflmKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
-        probe_arena(model)
+        _arena(model)
 
     def create(self, request: BoardRequest) -> TflmBoard:
         """See `BoardKind.create`."""

@@ -9,10 +9,12 @@ reply N is wrong), ``truncate@N`` (reply N ends early), ``state`` (each output d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import sys
+import termios
 import time
 import tty
 from importlib.metadata import version
@@ -39,6 +41,7 @@ class TflmDevice(Device):
         from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema  # noqa: PLC0415
 
         self._runtime = runtime
+        data = Path(settings["model"]).read_bytes()
         self._preprocess = PreprocessSpec(**settings["preprocess"])
         tensors = {key: dict(settings[key], shape=tuple(settings[key]["shape"])) for key in ("input", "output")}
         identity = Identity(
@@ -52,7 +55,7 @@ class TflmDevice(Device):
             flash_bytes=0,
             ram_bytes=0,
             firmware_sha256=settings["firmware_sha256"],
-            model_sha256=settings["sha256"],
+            model_sha256=hashlib.sha256(data).hexdigest(),
             input=TensorSpec(**tensors["input"]),
             output=TensorSpec(**tensors["output"]),
             firmware_version=f"pytest-tinyml {__version__}, tflite-micro {version('tflite-micro')}",
@@ -63,7 +66,7 @@ class TflmDevice(Device):
             preprocess=self._preprocess.kind,
         )
         super().__init__(identity)
-        self._data = Path(settings["model"]).read_bytes()
+        self._data = data
         self._input_index = schema.Model.GetRootAsModel(self._data, 0).Subgraphs(0).Inputs(0)
         self._arena = settings["arena_capacity"]
         self._canary_interpreter: Any = None
@@ -88,6 +91,9 @@ class TflmDevice(Device):
         """See `Device.infer`; a tick is a nanosecond."""
         self._inferences += 1
         if self._inferences == self._at:
+            if self._fault in {"crash", "hang"}:
+                sys.stderr.write(f"fault injected: {self._fault}@{self._at}\n")
+                sys.stderr.flush()
             if self._fault == "crash":
                 os.abort()
             if self._fault == "hang":
@@ -138,7 +144,7 @@ def main(arguments: list[str]) -> int:
         fd = int(where)
     else:
         fd = os.open(where, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(fd)
+        tty.setraw(fd, termios.TCSANOW)  # what the host has already said is kept
     device.serve(fd)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,26 +17,31 @@ LINE_BYTES = 500
 class Console:
     """Collects lines of text from a board.
 
+    No file is held open between lines: a board that is not open shall not cost a descriptor.
+
     Args:
         path: the log file; appended to, so that a restarted board does not erase why it died.
+
+    Raises:
+        OSError: the log cannot be written. Later it may fill the disk: then the tail goes on without it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the log."""
+        """Make the log."""
         self.path = path
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._lock = threading.Lock()
         self._reader: threading.Thread | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8", errors="replace")
+        path.open("a", encoding="utf-8").close()
 
     def line(self, text: str) -> None:
         """Add one line."""
         with self._lock:
             self._tail.append(text[:LINE_BYTES])
-            if not self._file.closed:
-                self._file.write(text + "\n")
-                self._file.flush()
+            # A full disk costs the log, not the run.
+            with suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(text + "\n")
 
     def follow(self, stream: IO[bytes]) -> None:
         """Read lines from a pipe in the background until it ends."""
@@ -58,9 +64,3 @@ class Console:
         """The last lines, oldest first."""
         with self._lock:
             return tuple(self._tail)
-
-    def close(self) -> None:
-        """Close the log; harmless when repeated."""
-        self.drain(1.0)
-        with self._lock:
-            self._file.close()
