@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_tinyml import wire
-from pytest_tinyml.errors import BoardCrashedError, BoardReportedError, BoardTimeoutError, WireError
+from pytest_tinyml.errors import (
+    BoardCrashedError,
+    BoardReportedError,
+    BoardTimeoutError,
+    IdentityError,
+    UsageError,
+    WireError,
+)
 from pytest_tinyml.links.base import LinkClosedError
 from pytest_tinyml.records import Clock
 from pytest_tinyml.wire import ErrorCode, MessageType
@@ -23,7 +30,12 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.base import Link
     from pytest_tinyml.records import CanaryResult, Encoding, Identity
 
-RESENDABLE = frozenset({ErrorCode.BAD_FRAME, ErrorCode.OVERRUN})
+RESENDABLE = frozenset({ErrorCode.BAD_FRAME, ErrorCode.OVERRUN, ErrorCode.TOO_LARGE})
+"""Damage on the line. Frames are never sent too large: a board that finds one has missed a delimiter."""
+BATCH_BYTES = 4
+"""What an INFER needs beside its samples (PROTOCOL.md, section 3)."""
+SAMPLE_BYTES = 6
+"""What each sample needs beside its data."""
 _POLL_S = 0.25
 
 
@@ -55,6 +67,7 @@ class Session:
         self.identity: Identity | None = None
         self.dropped_frames = 0
         self._on_log = on_log
+        self._failure: BoardCrashedError | None = None
         self._decoder = wire.FrameDecoder()
         # A random start makes a late reply of an earlier session unlikely to match.
         self._seq = secrets.randbelow(0xFFFF)
@@ -68,8 +81,11 @@ class Session:
         """Move bytes; return how many were sent, and the frames and errors that arrived (LOG lines are handled here).
 
         Raises:
-            BoardCrashedError: the board closed the link, or reported a processor fault.
+            BoardCrashedError: the board closed the link, or reported a processor fault. What had arrived before the
+                report is returned first.
         """
+        if self._failure is not None:
+            raise self._failure
         try:
             sent, data = self.link.exchange(out, timeout_s)
         except LinkClosedError as error:
@@ -86,8 +102,10 @@ class Session:
                 report = wire.decode_error(item.payload)
                 self._on_log(f"ERROR {report.code}: {report.text}")
                 if report.code == ErrorCode.FAULT:
-                    msg = f"processor fault: {report.text}"
-                    raise BoardCrashedError(msg)
+                    self._failure = BoardCrashedError(f"processor fault: {report.text}")
+                    if items:
+                        break
+                    raise self._failure
             items.append(item)
         return sent, items
 
@@ -97,23 +115,40 @@ class Session:
         Raises:
             BoardTimeoutError: no answer within the time for booting (`patience.timeout_s` if None).
             BoardCrashedError, BoardReportedError: it ended, or refused.
+            IdentityError: its answers are to somebody else, or its window does not hold two frames.
             WireError: it speaks another version of the protocol, or its identity is malformed.
         """
         session = secrets.randbits(32)
         limit = self.patience.timeout_s if boot_timeout_s is None else boot_timeout_s
-        # A board may still be booting and miss the first ones, so HELLO is repeated on every kind of link.
+        deadline = time.monotonic() + limit
         while True:
+            # A board may still be booting and miss the first ones, so HELLO is repeated on every kind of link.
             payload = self._request(
                 MessageType.HELLO, wire.encode_hello(session), MessageType.IDENTITY, timeout_s=limit, resend_s=0.5
             )
             identity = wire.decode_identity(payload)
             if identity.session == session:
-                self.identity = identity
-                return identity
+                break
+            if time.monotonic() >= deadline:
+                msg = f"the board answers HELLO with session {identity.session:#x} instead of {session:#x}"
+                raise IdentityError(msg)
+        if not 2 * wire.EARLY_REQUEST_BYTES <= 2 * identity.max_frame <= identity.rx_window:
+            msg = (
+                f"the board takes frames of {identity.max_frame} bytes in a window of {identity.rx_window}: "
+                f"at least {wire.EARLY_REQUEST_BYTES}, and a window of two frames, are needed (PROTOCOL.md, section 2)"
+            )
+            raise IdentityError(msg)
+        self.identity = identity
+        return identity
 
     def canary(self, encoding: Encoding, sample: int, data: bytes) -> CanaryResult:
-        """Run one sample; see `Board.canary`."""
+        """Run one sample; see `Board.canary`.
+
+        Raises:
+            UsageError: it does not fit a frame of this board.
+        """
         identity = self._known()
+        check_fits(len(data), identity)
         payload = wire.encode_infer_packed(encoding, [sample], [data])
         answer = self._request(MessageType.CANARY, payload, MessageType.CANARY_RESULT)
         return wire.decode_canary_result(answer, identity.output.nbytes)
@@ -183,6 +218,27 @@ class Session:
         if can_resend and report.code in RESENDABLE:
             return True
         raise reported(report)
+
+
+def check_fits(sample_bytes: int, identity: Identity) -> None:
+    """Refuse a sample that no INFER or CANARY of this board can hold.
+
+    Args:
+        sample_bytes: of the encoded sample.
+        identity: of the board.
+
+    Raises:
+        UsageError: with what it would take.
+    """
+    if sample_bytes > wire.MAX_SAMPLE_BYTES:
+        msg = f"one sample is {sample_bytes} bytes, a message holds at most {wire.MAX_SAMPLE_BYTES} (PROTOCOL.md)"
+        raise UsageError(msg)
+    if BATCH_BYTES + SAMPLE_BYTES + sample_bytes > wire.max_payload_size(identity.max_frame):
+        msg = (
+            f"one sample ({sample_bytes} bytes) does not fit a frame of this board ({identity.max_frame} bytes): "
+            "its receive buffer is too small for this model"
+        )
+        raise UsageError(msg)
 
 
 def reported(report: wire.BoardReport) -> BoardReportedError:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_tinyml import wire
-from pytest_tinyml.errors import BoardTimeoutError, UsageError, WireError
-from pytest_tinyml.links.session import RESENDABLE, reported
+from pytest_tinyml.errors import BoardTimeoutError, WireError
+from pytest_tinyml.links.session import BATCH_BYTES, RESENDABLE, SAMPLE_BYTES, check_fits, reported
 from pytest_tinyml.records import Encoding
 from pytest_tinyml.wire import MessageType
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.work import Work
 
 _POLL_S = 0.25
-_PER_SAMPLE = 6
-_PER_BATCH = 4
 _PACKED = frozenset({Encoding.PIXELS_DEFLATE, Encoding.TENSOR_DEFLATE})
 
 
@@ -65,6 +63,7 @@ class Streamer:
         self._answered = 0
         self._started = self._progress = self._resent = time.monotonic()
         self._suspect = False
+        self._complaint = ""
 
     def run(self) -> None:
         """Stream until the work is finished.
@@ -83,7 +82,7 @@ class Streamer:
                     self._pending[seq] = _Request(size=len(frame), open=set(ids))
                     self._in_flight += len(frame)
                     out, waiting = memoryview(frame), None
-            if not self._pending:
+            if not self._pending and not out:
                 self._work.wait(_POLL_S)
                 self._progress = time.monotonic()
                 continue
@@ -93,7 +92,8 @@ class Streamer:
             out = out[sent:]
             for item in items:
                 self._take(item)
-            self._check_silence()
+            if self._pending or out:
+                self._check_silence()
 
     def _peek(self) -> bool:
         """Whether there is something to send: leases more when the last lease is used up."""
@@ -103,7 +103,7 @@ class Streamer:
 
     def _lease_size(self) -> int:
         """Lease about what fills the window twice."""
-        size = self._sample_bytes() + _PER_SAMPLE
+        size = self._sample_bytes() + SAMPLE_BYTES
         return max(1, min(2 * self._identity.rx_window // size, 4 * self._limit))
 
     def _sample_bytes(self) -> int:
@@ -123,35 +123,28 @@ class Streamer:
     def _payload(self, source: deque[int], count: int) -> tuple[bytes, int]:
         """Encode at most `count` samples from the front of `source`, as many as fit a frame."""
         if self._encoding not in _PACKED:
-            fit = (self._payload_limit - _PER_BATCH) // (self._sample_bytes() + _PER_SAMPLE)
+            check_fits(self._sample_bytes(), self._identity)
+            fit = (self._payload_limit - BATCH_BYTES) // (self._sample_bytes() + SAMPLE_BYTES)
             used = min(count, fit)
-            if used > 0:
-                ids = [source[k] for k in range(used)]
-                rows = self._work.raw(self._encoding, ids)
-                return wire.encode_infer_rows(self._encoding, np.asarray(ids, dtype=np.uint32), rows), used
-        else:
-            chosen: list[int] = []
-            blobs: list[bytes] = []
-            size = _PER_BATCH
-            for k in range(count):
-                blob = self._work.packed(self._encoding, source[k])
-                size += _PER_SAMPLE + len(blob)
-                if size > self._payload_limit:
-                    break
-                chosen.append(source[k])
-                blobs.append(blob)
-            if chosen:
-                return wire.encode_infer_packed(self._encoding, chosen, blobs), len(chosen)
-        msg = (
-            f"one sample ({self._sample_bytes()} bytes) does not fit a frame of this board "
-            f"({self._identity.max_frame} bytes): its receive buffer is too small for this model"
-        )
-        raise UsageError(msg)
+            ids = [source[k] for k in range(used)]
+            rows = self._work.raw(self._encoding, ids)
+            return wire.encode_infer_rows(self._encoding, np.asarray(ids, dtype=np.uint32), rows), used
+        chosen: list[int] = []
+        blobs: list[bytes] = []
+        size = BATCH_BYTES
+        for k in range(count):
+            blob = self._work.packed(self._encoding, source[k])
+            check_fits(len(blob), self._identity)
+            size += SAMPLE_BYTES + len(blob)
+            if size > self._payload_limit:
+                break
+            chosen.append(source[k])
+            blobs.append(blob)
+        return wire.encode_infer_packed(self._encoding, chosen, blobs), len(chosen)
 
     def _take(self, item: wire.Frame | WireError) -> None:
         if isinstance(item, WireError):
-            self._work.note("dropped", f"frame from the board dropped: {item}")
-            self._suspect = True
+            self._suspected(f"frame from the board dropped: {item}")
         elif item.type is MessageType.RESULT:
             self._result(item)
         elif item.type is MessageType.ERROR:
@@ -173,7 +166,8 @@ class Streamer:
             self._work.answer(batch.ids, batch.ticks, batch.scores)
             request.open.difference_update(ids)
             self._answered += len(ids)
-        self._progress = time.monotonic()
+            # Only answers are progress: a board that leaves a sample out for ever shall not keep the host for ever.
+            self._progress = time.monotonic()
         if batch.last:
             for lost in [seq for seq in self._pending if seq != frame.seq and self._before(seq, frame.seq)]:
                 self._resend(lost, "its answer did not arrive")
@@ -197,10 +191,14 @@ class Streamer:
                 self._progress = time.monotonic()
                 self._work.fail(report.sample_id, str(reported(report)))
         elif report.code in RESENDABLE:
-            self._work.note("dropped", f"frame dropped by the board: {report.text}")
-            self._suspect = True
-        else:
+            self._suspected(f"frame dropped by the board: {report.text}")
+        elif not frame.seq or frame.seq in self._pending:
             raise reported(report)
+
+    def _suspected(self, complaint: str) -> None:
+        """Note that something was lost; what, the answers to come will show."""
+        self._work.note("dropped", complaint)
+        self._suspect, self._complaint = True, complaint
 
     def _drop(self, seq: int) -> _Request:
         request = self._pending.pop(seq)
@@ -219,14 +217,12 @@ class Streamer:
         self._limit = max(1, min(int(rate * self._batch_s), 2 * self._limit, wire.MAX_COUNT))
 
     def _check_silence(self) -> None:
-        if not self._pending:
-            return
         patience = self._session.patience
         silent = time.monotonic() - self._progress
         if silent > patience.timeout_s:
             open_samples = sum(len(request.open) for request in self._pending.values())
             msg = f"no result for {silent:.1f} s with {open_samples} samples on the board"
-            raise BoardTimeoutError(msg)
+            raise BoardTimeoutError(f"{msg}; last: {self._complaint}" if self._complaint else msg)
         if patience.resend_s is None:
             return
         # A slow board is not a lossy line: allow for what it is known to need, and at first for half the time-out.
