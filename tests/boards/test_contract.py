@@ -1,0 +1,40 @@
+"""Our own boards keep the contract, over each of their links."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pytest_tinyml.boards import native, tflm
+from pytest_tinyml.contract import BoardContract
+
+
+class TestNativeSocket(BoardContract):
+    """The firmware core as a process, over a socket pair."""
+
+    kind = native.KIND
+    link = "socket"
+    faults: ClassVar = {"crash": {"fault": "crash@{n}"}, "hang": {"fault": "hang@{n}"}}
+
+
+class TestNativeSerial(TestNativeSocket):
+    """The firmware core as a process, over a pseudo-terminal like a serial board's."""
+
+    link = "serial"
+    recovers = True
+
+
+class TestTflmSocket(BoardContract):
+    """TensorFlow Lite Micro's own interpreter, with a quantised and a float model."""
+
+    kind = tflm.KIND
+    link = "socket"
+    models: ClassVar[tuple[str, ...]] = ("s1-ptq", "s1-float")
+    faults: ClassVar = {"crash": {"fault": "crash@{n}"}, "hang": {"fault": "hang@{n}"}}
+
+
+class TestTflmSerial(TestTflmSocket):
+    """The same over a pseudo-terminal."""
+
+    link = "serial"
+    models: ClassVar[tuple[str, ...]] = ("s1-ptq",)
+    recovers = True
