@@ -1,10 +1,12 @@
-"""This repository's own use of the plugin: with ``--board`` and no paths, only the tests that use a board are collected."""
+"""This repository's own use of the plugin: ``--board`` without paths collects only the tests that use a board."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    import pytest
 
 TESTS = Path(__file__).parent / "tests"
 BOARD_TESTS = TESTS / "hil"

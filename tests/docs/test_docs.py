@@ -1,0 +1,82 @@
+"""The documentation is true: examples run, links lead somewhere, and no option is missing."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tinyml.cli import parser
+from pytest_tinyml.shell.options import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("firmware/*.md")])
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
+
+
+def examples() -> Iterator[Any]:
+    """Yield every Python example with its page and number."""
+    for page in PAGES:
+        for number, block in enumerate(_BLOCK.findall(page.read_text(encoding="utf-8"))):
+            yield pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page: Path) -> None:
+    """Every relative link of a page names a file of the repository."""
+    links = _LINK.findall(page.read_text(encoding="utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert [] == broken
+
+
+@pytest.mark.parametrize("code", list(examples()))
+def test_example(code: str, pytester: pytest.Pytester) -> None:
+    """Every example runs: tests on the native board, anything else as a program whose hook is called."""
+    if "def test_" in code:
+        pytester.makepyfile(code)
+        done = pytester.runpytest_subprocess(
+            "--board", "native", "--tinyml-model", "s1-ptq", "--tinyml-limit", "500", "test_example.py"
+        )
+        assert 0 == done.ret
+        assert 0 == done.parseoutcomes().get("skipped", 0)
+        return
+    if "def pytest_tinyml_boards" in code:
+        code += (
+            "\n\nfrom pytest_tinyml.boards.registry import Registry\n"
+            "registry = Registry()\npytest_tinyml_boards(registry)\nassert registry.get('my-board').missing() == []\n"
+        )
+    assert 0 == pytester.runpython(pytester.makepyfile(example=code)).ret
+
+
+def test_options_are_documented() -> None:
+    """The table of options has every option, with its default, and no other."""
+    page = (ROOT / "docs/reference/plugin.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(--[\w-]+)[^`]*` \|.*\|([^|]*)\|$", page, re.MULTILINE))
+    assert {"--board", "--tinyml-fresh", *(option.flag for option in OPTIONS)} == set(rows)
+    for option in OPTIONS:
+        if isinstance(option.default, int | float | str | Path):
+            assert (
+                f"{option.default:g}" if isinstance(option.default, float) else str(option.default) in rows[option.flag]
+            )
+
+
+def test_commands_are_documented() -> None:
+    """Every command of tinyml is named in the README or in the documentation."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    actions = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    assert [] == [name for name in actions.choices if f"tinyml {name}" not in text]
+
+
+def test_ci_runs_the_readme() -> None:
+    """CI takes the test command from the README's second block."""
+    blocks = re.findall(
+        r"^```sh\n(.*?)\n```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert ["pytest --board native", "tox run -e tests"] == [block.rpartition("/bin/")[2] for block in blocks]
