@@ -254,8 +254,24 @@ static void test_crc(void) {
     CHECK(tml_crc32(0, "", 0) == 0);
 }
 
+static void test_find_zero(void) {
+    check_name = "find zero";
+    for (size_t size = 0; size < 20; size++) {
+        for (size_t zero = 0; zero <= size; zero++) {
+            uint8_t *data = exact_block(size);
+            memset(data, zero % 2 == 0 ? 0x80 : 0x01, size); /* both borrow and top bit mislead a wrong word test */
+            if (zero < size) {
+                data[zero] = 0;
+            }
+            CHECK(tml_find_zero(data, size) == zero);
+            free(data);
+        }
+    }
+}
+
 int main(void) {
     test_crc();
+    test_find_zero();
     test_frames();
     test_requests_decode();
     test_replies_encode();

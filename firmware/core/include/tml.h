@@ -95,6 +95,9 @@ void tml_receiver_skip(tml_receiver *receiver);
  * or the negative reason why a frame was dropped, with its `seq` (0 if it cannot be trusted) in `frame`. */
 int tml_receive(tml_receiver *receiver, const uint8_t *data, size_t size, size_t *used, tml_frame *frame);
 
+/* The place of the first zero, i.e. of a delimiter; `size` if there is none. */
+size_t tml_find_zero(const uint8_t *data, size_t size);
+
 /* Where the payload of a frame to be sent stands in a buffer of `capacity` bytes: behind the room that COBS may need.
  */
 size_t tml_payload_offset(size_t capacity);

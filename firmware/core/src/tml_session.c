@@ -116,15 +116,16 @@ static int hello_waits(tml_session *session) {
         return got;
     }
     size_t at = session->scan;
-    for (; at < session->rx_end; at++) {
-        if (c->rx[at] != 0) {
-            continue;
+    for (;;) {
+        at += tml_find_zero(c->rx + at, session->rx_end - at);
+        if (at == session->rx_end) {
+            break;
         }
         if (is_hello(c->rx + session->segment, at - session->segment)) {
             session->rx_start = session->segment;
             return 1;
         }
-        session->segment = at + 1;
+        session->segment = ++at;
     }
     session->scan = at;
     return 0;
