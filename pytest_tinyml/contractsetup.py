@@ -1,4 +1,4 @@
-"""What stands around the tests of `pytest_tinyml.contract`: a board's settings, how it is made, and what is expected."""
+"""What stands around the tests of `pytest_tinyml.contract`: settings, how a board is made, what is expected of it."""
 
 # ruff: noqa: S101 - a test class asserts
 
@@ -15,11 +15,8 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.boards.base import Board, BoardKind, BoardRequest
-from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.samples import SampleEncoder
-from pytest_tinyml.errors import BoardError
 from pytest_tinyml.links.damage import DAMAGES, DamagedLink, at_frames
-from pytest_tinyml.records import CanaryResult, Dataset, Identity, Model
 from pytest_tinyml.references import get_reference
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.models import load_model
@@ -30,7 +27,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_tinyml.campaign.listwork import ListWork
+    from pytest_tinyml.errors import BoardError
     from pytest_tinyml.links.base import Link
+    from pytest_tinyml.records import CanaryResult, Dataset, Identity, Model
 
 _DAMAGED_FRAMES = frozenset({3, 5})
 """Which frames are damaged: not the greeting, which is repeated anyhow."""

@@ -91,7 +91,7 @@ class Streamer:
             sent, items = self._session.exchange(out, 0.0 if room else _POLL_S)
             out = out[sent:]
             for item in items:
-                self._take(item)
+                self._take(item, sending=bool(out))
             if self._pending or out:
                 self._check_silence()
 
@@ -142,15 +142,16 @@ class Streamer:
             blobs.append(blob)
         return wire.encode_infer_packed(self._encoding, chosen, blobs), len(chosen)
 
-    def _take(self, item: wire.Frame | WireError) -> None:
+    def _take(self, item: wire.Frame | WireError, *, sending: bool) -> None:
         if isinstance(item, WireError):
             self._suspected(f"frame from the board dropped: {item}")
         elif item.type is MessageType.RESULT:
             self._result(item)
         elif item.type is MessageType.ERROR:
             self._error(item)
-        if self._suspect and len(self._pending) == 1:
-            # With one request open there is no later one whose answer could show that it was lost.
+        if self._suspect and len(self._pending) == 1 and not sending:
+            # With one request open there is no later one whose answer could show that it was lost. One that is still
+            # being sent was not lost yet, and what is on its way counts in the window.
             self._resend(next(iter(self._pending)), "after a damaged frame")
 
     def _result(self, frame: wire.Frame) -> None:
@@ -172,6 +173,8 @@ class Streamer:
             for lost in [seq for seq in self._pending if seq != frame.seq and self._before(seq, frame.seq)]:
                 self._resend(lost, "its answer did not arrive")
             self._drop(frame.seq)
+            # Answers and complaints come in order: what was damaged before is dealt with now.
+            self._suspect = False
             self._again.extend(sorted(request.open))
             self._adapt()
 
@@ -226,7 +229,7 @@ class Streamer:
         if patience.resend_s is None:
             return
         # A slow board is not a lossy line: allow for what it is known to need, and at first for half the time-out.
-        elapsed = time.monotonic() - self._started
+        elapsed = self._progress - self._started
         due = sum(len(r.open) for r in self._pending.values()) * elapsed / self._answered if self._answered else None
         allowed = patience.timeout_s / 2 if due is None else patience.resend_s + 2 * due
         if time.monotonic() - max(self._progress, self._resent) > allowed:
