@@ -1,0 +1,28 @@
+"""Every model of the zoo on every board that takes it, over all 28,000 digits: bit-exact with TFLM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.campaigns import run_campaign, zoo_on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def cases() -> list[Any]:
+    """Return board and model; the cases of a model stay on one worker, which computes its reference once."""
+    return [
+        pytest.param(board, model, id=f"{board}-{model}", marks=pytest.mark.xdist_group(model))
+        for board in ("native", "tflm")
+        for model in zoo_on(board)
+    ]
+
+
+@pytest.mark.parametrize(("board", "model"), cases())
+def test_bit_exact(board: str, model: str, tmp_path: Path) -> None:
+    """No byte of 280,000 differs."""
+    comparison, _ = run_campaign(board, model, tmp_path)
+    assert (28_000, 0) == (comparison.count, comparison.differing_elements)

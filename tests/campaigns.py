@@ -1,0 +1,43 @@
+"""A whole campaign in one call, for benchmarks and for the tests over the zoo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_tinyml.boards.registry import Registry
+from pytest_tinyml.campaign.plan import make_campaign, make_plan
+from pytest_tinyml.stores.models import list_models
+from pytest_tinyml.verdict.compare import Comparison, compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIMEOUT_S = 1200.0
+
+
+def zoo_on(board: str) -> list[str]:
+    """Return the names of the zoo's models that a board's engine takes: native is int8 only."""
+    return [row.name for row in list_models() if board == "tflm" or row.input_scale]
+
+
+def run_campaign(board: str, model: str, folder: Path, *, link: str | None = None) -> tuple[Comparison, float]:
+    """Run a zoo model over the 28,000 and compare it with TFLM; returns that and the seconds of streaming."""
+    plan = make_plan(Registry(), board=board, model=model, dataset="mnist-28k", reference="tflm", link=link)
+    campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=30.0, fresh=True)
+    try:
+        # The reference first: it would take the processors from the board.
+        campaign.reference.start()
+        ids = np.arange(plan.samples, dtype=np.int64)
+        assert campaign.reference.wait_for(ids, TIMEOUT_S)
+        campaign.bench.check_canaries()
+        campaign.start()
+        assert campaign.wait_for(range(plan.samples), TIMEOUT_S)
+        campaign.finish()
+        scores = campaign.run.scores.view(plan.model.output.dtype)
+        labels = plan.dataset.labels
+        return compare(scores, campaign.reference.scores, labels, ids, plan.model.output), campaign.wall_s
+    finally:
+        campaign.close()
+        campaign.close_journal()
