@@ -21,6 +21,12 @@ def cases() -> list[Any]:
     ]
 
 
+def test_the_zoo_is_there() -> None:
+    """The test below is over S0, S1, S2 and S4, quantised after and during training: it cannot be empty."""
+    assert {f"s{n}-{kind}" for n in (0, 1, 2, 4) for kind in ("ptq", "qat")} <= set(zoo_on("native"))
+    assert {f"s{n}-float" for n in (0, 1, 2, 4)} <= set(zoo_on("tflm"))
+
+
 @pytest.mark.parametrize(("board", "model"), cases())
 def test_bit_exact(board: str, model: str, tmp_path: Path) -> None:
     """No byte of 280,000 differs."""
