@@ -176,5 +176,6 @@ class Device(ABC):
         encoding, data = self._unpacked(request.encoding, sample.data)
         crc = zlib.crc32(self.input_tensor(encoding, data))
         ticks, scores = self.infer(encoding, data)
+        self._counters[wire.StatKey.INFERENCES] += 1
         result = CanaryResult(id=sample.id, ticks=min(ticks, 0xFFFFFFFF), input_crc=crc, scores=scores)
         self._send(MessageType.CANARY_RESULT, frame.seq, wire.encode_canary_result(result))

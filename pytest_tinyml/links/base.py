@@ -79,7 +79,8 @@ class FdLink:
             except BlockingIOError:
                 written = 0
             except OSError as error:
-                # What the board said before it died is worth more than the broken pipe.
+                # What the board said before it died is worth more than the broken pipe; it may have come just now.
+                received = received or self._read()
                 if not received:
                     raise LinkClosedError(str(error)) from error
         return written, received

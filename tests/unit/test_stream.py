@@ -124,7 +124,8 @@ def test_a_few_losses_are_made_good(
     with mock.patch("pytest_tinyml.boards.device._RESULT_S", -1.0 if each else 1.0):
         stream(end, work, link=link)
     assert work.scores == right_scores(120)
-    assert end.overruns == 0
+    # A frame that lost its end stays in the receiver until the next one ends; the host cannot know.
+    assert end.overruns == 0 or (damages[0] == "merge" and to_board)
 
 
 @pytest.mark.parametrize("samples", [300])
