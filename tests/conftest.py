@@ -1,3 +1,41 @@
-"""Shared by all tests: pytester, which runs pytest on files that a test writes."""
+"""Shared by all tests: pytester, which runs pytest on files that a test writes, and a user's project for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
+
+if TYPE_CHECKING:
+    from tests.projects import Project
 
 pytest_plugins = ["pytester"]
+
+# Known before pytester moves HOME: what a test has built, the next one need not build again.
+CACHE: Final = cache_dir()
+
+
+@pytest.fixture(scope="session")
+def loaded() -> None:
+    """Import what runs in this process need: pytester forgets the modules that were imported in a test.
+
+    A module that is imported twice has two versions of each of its enumerations, and numpy refuses.
+    """
+    import bakenn  # noqa: F401, PLC0415
+    from ai_edge_litert import interpreter, schema_py_generated  # noqa: F401, PLC0415
+
+    import pytest_tinyml.boards.native  # noqa: PLC0415
+    import pytest_tinyml.boards.tflm  # noqa: PLC0415
+    import pytest_tinyml.shell.harness  # noqa: F401, PLC0415
+    import tests.projects  # noqa: F401, PLC0415
+
+
+@pytest.fixture
+def project(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A user's project with a model and data, and pytest to be run on it."""
+    from tests.projects import Project as Made  # noqa: PLC0415
+
+    monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
+    return Made(pytester)

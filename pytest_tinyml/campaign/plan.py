@@ -9,7 +9,7 @@ from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.campaign.reference import ReferenceRun
 from pytest_tinyml.campaign.run import Campaign, CampaignSettings
 from pytest_tinyml.campaign.samples import SampleEncoder, check_shapes
-from pytest_tinyml.errors import UsageError
+from pytest_tinyml.errors import UnknownNameError, UsageError
 from pytest_tinyml.records import PreprocessSpec
 from pytest_tinyml.references import get_reference
 from pytest_tinyml.stores.datasets import load_dataset
@@ -65,10 +65,13 @@ def parse_preprocess(text: str) -> PreprocessSpec:
     kind, _, argument = text.partition(":")
     try:
         if kind == "scale":
-            return PreprocessSpec(kind="scale", scale=1.0 / float(argument or 255))
+            divisor = float(argument or 255)
+            # Also false for NaN.
+            if 0.0 < abs(divisor) < float("inf"):
+                return PreprocessSpec(kind="scale", scale=1.0 / divisor)
         if kind in {"l2axis1", "none"} and not argument:
             return PreprocessSpec(kind="l2axis1" if kind == "l2axis1" else "none")
-    except (ValueError, ZeroDivisionError):
+    except ValueError:
         pass
     msg = f"--tinyml-preprocess: {text!r} is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"
     raise UsageError(msg)
@@ -118,8 +121,8 @@ def make_plan(  # noqa: PLR0913 - as many as there are options, all by name
     kind = usable_kind(registry, board)
     chosen_link = link or kind.links[0]
     if chosen_link not in kind.links:
-        msg = f"board {board!r} has no link {chosen_link!r}; --tinyml-link is one of: {', '.join(kind.links)}"
-        raise UsageError(msg)
+        what = f"link of board {board!r}"
+        raise UnknownNameError(what, chosen_link, kind.links)
     chosen = choose_model(model, preprocess)
     kind.check(chosen)
     data = load_dataset(dataset)

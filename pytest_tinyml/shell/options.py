@@ -151,11 +151,14 @@ def read_settings(config: pytest.Config, board: str) -> Settings:
     """
     values: dict[str, Any] = {}
     for option in OPTIONS:
-        on_line = config.getoption(option.key)
-        text = on_line if on_line is not None else config.getini(option.key) or None
+        text = config.getoption(option.key)
+        if text is None:
+            text = config.getini(option.key) or None
         values[option.key.removeprefix("tinyml_")] = option.default if text is None else _parse(option, text)
+    # Like pytest's own: what is typed is relative to the current folder, what is configured to the project.
     for key in ("report", "journal"):
-        values[key] = config.rootpath / values[key]
+        on_line = config.getoption(f"tinyml_{key}") is not None
+        values[key] = (config.invocation_params.dir if on_line else config.rootpath) / values[key]
     return Settings(board=board, fresh=config.getoption("--tinyml-fresh"), **values)
 
 
@@ -163,10 +166,6 @@ def _parse(option: Option, text: str) -> Any:  # noqa: ANN401 - as many types as
     try:
         return option.parse(text)
     except ValueError as error:
-        reason = str(error) if str(error).startswith("must") else f"is not a number: {text!r}"
-        msg = (
-            f"{option.flag}: {text!r} {reason}"
-            if reason.startswith("must")
-            else f"{option.flag}: {reason.removeprefix('is ')}"
-        )
+        known = str(error).startswith("must")
+        msg = f"{option.flag}: {text!r} {error}" if known else f"{option.flag}: not a number: {text!r}"
         raise pytest.UsageError(msg) from error

@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     board = board_name(config)
     if board is None or config.option.help:
         return
-    if hasattr(config, "workerinput") or getattr(config.option, "numprocesses", None):
+    # pytest-xdist's controller, whether asked for with -n, or with --dist and --tx.
+    if hasattr(config, "workerinput") or config.pluginmanager.has_plugin("dsession"):
         msg = "--board does not go with -n: processes cannot share a board; use --tinyml-count N for several boards"
         raise pytest.UsageError(msg)
     from pytest_tinyml.shell.harness import Harness  # noqa: PLC0415 - what it imports is only needed with a board

@@ -1,0 +1,107 @@
+"""Options and ini keys: every bad value is one message, and the command line wins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_tinyml.shell.options import OPTIONS
+from tests.projects import OWN, output, refusal
+
+if TYPE_CHECKING:
+    from tests.projects import Project
+
+BAD = [
+    ("--tinyml-limit", "x", "not a number: 'x'"),
+    ("--tinyml-limit", "0", "'0' must be at least 1"),
+    ("--tinyml-limit", "1.5", "not a number: '1.5'"),
+    ("--tinyml-max-lsb", "-1", "'-1' must be at least 0"),
+    ("--tinyml-max-lsb", "one", "not a number: 'one'"),
+    ("--tinyml-count", "0", "'0' must be at least 1"),
+    ("--tinyml-count", "two", "not a number: 'two'"),
+    ("--tinyml-timeout", "0", "'0' must be a positive number of seconds"),
+    ("--tinyml-timeout", "nan", "'nan' must be a positive number of seconds"),
+    ("--tinyml-timeout", "10s", "not a number: '10s'"),
+    ("--tinyml-shard-size", "-5", "'-5' must be at least 1"),
+    ("--tinyml-min-top1", "99", "'99' must be a ratio from 0 to 1"),
+    ("--tinyml-min-top1", "99%", "not a number: '99%'"),
+    ("--tinyml-max-latency", "inf", "'inf' must be a positive number"),
+    ("--tinyml-max-latency", "5ms", "not a number: '5ms'"),
+    ("--tinyml-max-arena", "0", "'0' must be at least 1"),
+    ("--tinyml-max-arena", "20k", "not a number: '20k'"),
+    ("--tinyml-option", "fault", "'fault' is not KEY=VALUE"),
+    ("--tinyml-option", "=crash", "'=crash' is not KEY=VALUE"),
+    ("--tinyml-preprocess", "scale:zero", "'scale:zero' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),
+    ("--tinyml-preprocess", "scale:0", "'scale:0' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),
+    ("--tinyml-preprocess", "scale:nan", "'scale:nan' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),
+    ("--tinyml-preprocess", "l2", "'l2' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),
+]
+
+
+@pytest.mark.parametrize(("flag", "value", "message"), BAD)
+def test_bad_value(project: Project, flag: str, value: str, message: str) -> None:
+    """A value that is not of the option's form is refused with the option's name."""
+    assert refusal(project.run(*OWN, f"{flag}={value}")) == f"{flag}: {message}"
+
+
+def test_bad_value_in_ini(project: Project) -> None:
+    """A bad value in the ini file is refused like one on the command line."""
+    project.pytester.makeini("[pytest]\ntinyml_limit = many")
+    assert refusal(project.run(*OWN)) == "--tinyml-limit: not a number: 'many'"
+
+
+def test_ini_keys(project: Project) -> None:
+    """Everything can stand in the ini file, the board included."""
+    project.pytester.makeini(
+        "[pytest]\ntinyml_board = native\ntinyml_model = own.tflite\ntinyml_dataset = own.npz\n"
+        "tinyml_limit = 30\ntinyml_shard_size = 10\ntinyml_report = out\n"
+    )
+    result = project.run()
+    result.assert_outcomes(passed=9)
+    assert project.results("out")["dataset"]["count"] == 30
+
+
+def test_command_line_wins(project: Project) -> None:
+    """An option on the command line replaces the ini key."""
+    project.pytester.makeini("[pytest]\ntinyml_limit = 30\ntinyml_report = from_ini")
+    project.run(*OWN, "--tinyml-limit=20", "--tinyml-report=from_line").assert_outcomes(passed=7)
+    assert project.results("from_line")["dataset"]["count"] == 20
+    assert not (project.path / "from_ini").exists()
+
+
+def test_paths_are_relative_to_where_they_were_written(project: Project) -> None:
+    """A path on the command line is relative to the current folder, one in the ini file to the project's root."""
+    project.pytester.makeini("[pytest]\ntinyml_journal = kept/journal.sqlite")
+    below = project.path / "below"
+    below.mkdir()
+    project.pytester.chdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(below)
+        own = ["--tinyml-model=../own.tflite", "--tinyml-dataset=../own.npz"]
+        project.run("--board=native", *own, "--tinyml-report=out").assert_outcomes(passed=7)
+    assert (below / "out" / "results.json").is_file()
+    assert (project.path / "kept" / "journal.sqlite").is_file()
+
+
+def test_help_lists_every_option(project: Project) -> None:
+    """--help names every option and ini key, also together with --board."""
+    text = output(project.run("--board", "native", "--help"))
+    missing = [name for option in OPTIONS for name in (option.flag, option.key) if name not in text]
+    assert missing == []
+    assert "--board=NAME" in text or "--board NAME" in text
+
+
+@pytest.mark.parametrize("arguments", [["-n", "2"], ["-n2", "--dist=loadfile"], ["--tx=2*popen", "--dist=load"]])
+def test_xdist_is_refused(project: Project, arguments: list[str]) -> None:
+    """Processes cannot share a board: -n is refused, and the message says what to use."""
+    message = refusal(project.run(*OWN, *arguments))
+    assert (
+        message
+        == "--board does not go with -n: processes cannot share a board; use --tinyml-count N for several boards"
+    )
+
+
+def test_xdist_without_processes(project: Project) -> None:
+    """-n 0 is no distribution and works."""
+    project.run(*OWN, "-n", "0").assert_outcomes(passed=7)
