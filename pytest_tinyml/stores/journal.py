@@ -75,10 +75,16 @@ class Journal:
             raise JournalError(msg) from error
 
     def _prepare(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if version != SCHEMA_VERSION and tables:
+        # In one statement: between two, another process may create the tables.
+        version, tables, ours = self._db.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master WHERE name "
+            "IN ('run', 'session', 'result', 'conflict', 'failure', 'event')) FROM pragma_user_version"
+        ).fetchone()
+        if tables and (version != SCHEMA_VERSION or ours != _SCHEMA.count("CREATE TABLE")):
             self._db.close()
+            if version == SCHEMA_VERSION:
+                msg = f"{self.path} is not a journal: move it away, or choose another with --tinyml-journal"
+                raise JournalError(msg)
             msg = (
                 f"the journal {self.path} has schema version {version}, this pytest-tinyml writes {SCHEMA_VERSION}: "
                 "move it away, or choose another with --tinyml-journal"
@@ -101,7 +107,11 @@ class Journal:
             JournalError: another process has it.
         """
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        handle = os.open(f"{self.path}-{digest}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            handle = os.open(f"{self.path}-{digest}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            msg = f"cannot use the journal {self.path}: {error}; choose another with --tinyml-journal"
+            raise JournalError(msg) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -152,9 +162,16 @@ class Journal:
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk has ended the transaction already; a second error would hide the first.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            try:
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     def close(self) -> None:
         """Close the file and give the locks back; harmless when repeated."""
