@@ -107,7 +107,7 @@ static void test_infer(void) {
     CHECK(is_result(&replies[0], 9, 4, true));
     for (uint32_t i = 0; i < 4; i++) {
         const uint8_t *result = replies[0].payload + 4 + i * (8 + FAKE_SCORES);
-        uint8_t score = (uint8_t) - (int)(3 + i);
+        uint8_t score = (uint8_t)-(int)(3 + i);
         CHECK(tml_load32(result) == 3 + i && tml_load32(result + 4) == 77);
         CHECK(result[8] == score && result[9] == score && result[10] == (uint8_t)(score * FAKE_PIXELS));
     }

@@ -12,16 +12,15 @@
 _Static_assert(TML_CRC_SLICES == 1 || TML_CRC_SLICES == 4, "TML_CRC_SLICES is 1 (1 KB of tables) or 4");
 
 #define ENTRY(i, b0, b1, b2, b3, b4, b5, b6, b7)                                                                       \
-    ((((i)&1U) ? (b0) : 0U) ^ (((i)&2U) ? (b1) : 0U) ^ (((i)&4U) ? (b2) : 0U) ^ (((i)&8U) ? (b3) : 0U) ^               \
-     (((i)&16U) ? (b4) : 0U) ^ (((i)&32U) ? (b5) : 0U) ^ (((i)&64U) ? (b6) : 0U) ^ (((i)&128U) ? (b7) : 0U))
+    ((((i) & 1U) ? (b0) : 0U) ^ (((i) & 2U) ? (b1) : 0U) ^ (((i) & 4U) ? (b2) : 0U) ^ (((i) & 8U) ? (b3) : 0U) ^       \
+     (((i) & 16U) ? (b4) : 0U) ^ (((i) & 32U) ? (b5) : 0U) ^ (((i) & 64U) ? (b6) : 0U) ^ (((i) & 128U) ? (b7) : 0U))
 #define ROW4(i, ...)                                                                                                   \
     ENTRY((i), __VA_ARGS__), ENTRY((i) + 1U, __VA_ARGS__), ENTRY((i) + 2U, __VA_ARGS__), ENTRY((i) + 3U, __VA_ARGS__)
 #define ROW16(i, ...)                                                                                                  \
     ROW4((i), __VA_ARGS__), ROW4((i) + 4U, __VA_ARGS__), ROW4((i) + 8U, __VA_ARGS__), ROW4((i) + 12U, __VA_ARGS__)
 #define ROW64(i, ...)                                                                                                  \
     ROW16((i), __VA_ARGS__), ROW16((i) + 16U, __VA_ARGS__), ROW16((i) + 32U, __VA_ARGS__), ROW16((i) + 48U, __VA_ARGS__)
-#define TABLE(...)                                                                                                     \
-    { ROW64(0U, __VA_ARGS__), ROW64(64U, __VA_ARGS__), ROW64(128U, __VA_ARGS__), ROW64(192U, __VA_ARGS__) }
+#define TABLE(...) {ROW64(0U, __VA_ARGS__), ROW64(64U, __VA_ARGS__), ROW64(128U, __VA_ARGS__), ROW64(192U, __VA_ARGS__)}
 
 /* Row n: remainders of a byte that n zero bytes follow. */
 static const uint32_t remainders[TML_CRC_SLICES][256] = {

@@ -2,7 +2,7 @@
  * pixel - 128; int8 [1, 10] out. */
 #include "tml_model.h"
 
-#define PIXEL(p) (int8_t)((p)-128)
+#define PIXEL(p) (int8_t)((p) - 128)
 #define PIXELS4(p) PIXEL(p), PIXEL((p) + 1), PIXEL((p) + 2), PIXEL((p) + 3)
 #define PIXELS16(p) PIXELS4(p), PIXELS4((p) + 4), PIXELS4((p) + 8), PIXELS4((p) + 12)
 #define PIXELS64(p) PIXELS16(p), PIXELS16((p) + 16), PIXELS16((p) + 32), PIXELS16((p) + 48)

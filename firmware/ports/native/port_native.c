@@ -136,9 +136,16 @@ static int add_segments(struct dl_phdr_info *info, size_t size, void *data) {
 void native_port_init(tml_port *port, native_line *line, char **argv) {
     line->argv = argv;
     line->started_ns = monotonic_ns();
-    *port = (tml_port) {
-        .context = line, .read = port_read, .write = port_write, .ticks = port_ticks, .uptime_ms = port_uptime_ms,
-        .log = port_log, .restart = port_restart, .stat = port_stat, .board = "native",
+    *port = (tml_port){
+        .context = line,
+        .read = port_read,
+        .write = port_write,
+        .ticks = port_ticks,
+        .uptime_ms = port_uptime_ms,
+        .log = port_log,
+        .restart = port_restart,
+        .stat = port_stat,
+        .board = "native",
 #if defined(__x86_64__)
         .chip = "x86_64",
 #elif defined(__aarch64__)
@@ -146,7 +153,9 @@ void native_port_init(tml_port *port, native_line *line, char **argv) {
 #else
         .chip = "host",
 #endif
-        .clock = TML_CLOCK_WALL, .tick_hz = 1000000000U, .tick_mask = UINT64_MAX,
+        .clock = TML_CLOCK_WALL,
+        .tick_hz = 1000000000U,
+        .tick_mask = UINT64_MAX,
     };
     dl_iterate_phdr(add_segments, port);
 }
