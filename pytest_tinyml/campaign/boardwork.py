@@ -35,13 +35,15 @@ class BoardWork:
 
     Attributes:
         session: the journal's number for the time since the board was opened.
-        settled: samples answered or recorded as failed through this board.
+        answered: samples answered through this board.
+        given_up: samples recorded as failed through this board since its last answer.
     """
 
     def __init__(self, board: str, queue: WorkQueue, encoder: SampleEncoder, run: RunJournal) -> None:
         """Begin without a session: the campaign sets it when the board is open."""
         self.session = 0
-        self.settled = 0
+        self.answered = 0
+        self.given_up: list[int] = []
         self._board, self._queue, self._encoder, self._run = board, queue, encoder, run
         self._suspects: set[int] = set()
         self._leased: set[int] = set()
@@ -86,6 +88,8 @@ class BoardWork:
         if conflicts:
             self.note("conflict", f"samples answered differently the second time: {conflicts}")
         self._settle(ids.tolist())
+        self.answered += len(ids)
+        self.given_up.clear()
 
     def fail(self, sample: int, reason: str) -> None:
         """See `Work.fail`."""
@@ -104,6 +108,7 @@ class BoardWork:
         self._leased.clear()
         if sample is not None and self._queue.strikes(sample) >= MAX_STRIKES:
             self.fail(sample, f"the board failed {MAX_STRIKES} times on this sample: {error.message}")
+            self.given_up.append(sample)
 
     def _settle(self, ids: list[int]) -> None:
         self._queue.complete(ids)
@@ -112,4 +117,3 @@ class BoardWork:
             self._renewed = time.monotonic()
         self._leased.difference_update(ids)
         self._suspects.difference_update(ids)
-        self.settled += len(ids)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tinyml.campaign.bench import Bench
-from pytest_tinyml.campaign.boardwork import BoardWork
+from pytest_tinyml.campaign.boardwork import MAX_STRIKES, BoardWork
 from pytest_tinyml.campaign.samples import check_shapes
 from pytest_tinyml.errors import BoardError, TinymlError
 from pytest_tinyml.links.workqueue import WorkQueue
@@ -42,7 +42,7 @@ class CampaignSettings:
         link: name of the link, part of the run's identity.
         samples: how many of the data set's samples, from the first.
         fresh: measure everything again, even if an unfinished run could be resumed.
-        restarts: how often a board is started again without an answer in between.
+        restarts: how often a board is started again without an answer in between, not counting a sample that kills it.
         lease_s: seconds after which an unanswered sample is offered to another board.
         max_lsb: tolerated difference from the reference, in steps of the output.
     """
@@ -198,9 +198,12 @@ class Campaign:
 
     def close(self) -> None:
         """Stop the boards, give up what is not done; harmless when repeated. The journal keeps what was answered."""
-        self.end_threads()
-        self.bench.close()
-        self.reference.close()
+        try:
+            self.end_threads()
+        finally:
+            # Also when the journal cannot be written any more.
+            self.bench.close()
+            self.reference.close()
 
     def close_journal(self) -> None:
         """Close the journal, when everything that is to be known has been asked; harmless when repeated."""
@@ -215,6 +218,9 @@ class Campaign:
             thread.join()
         self._threads.clear()
         self.run.add_wall(self.wall_s)
+        if bool(self.run.done.all()):
+            # Nothing is left to resume, whether or not anybody asks for `finish`.
+            self.run.finish()
 
     def _drive(self, board: Board) -> None:
         """Thread of one board: stream, and start it again when it fails."""
@@ -222,7 +228,7 @@ class Campaign:
         failures = 0
         is_open = True
         while not self._queue.finished:
-            settled = work.settled
+            answered = work.answered
             try:
                 if not is_open:
                     self.bench.greet(board)
@@ -234,9 +240,10 @@ class Campaign:
                 board.close()
                 try:
                     work.crashed(error)
-                    failures = failures + 1 if work.settled == settled else 1
-                    if failures > self.settings.restarts:
-                        self._lose(board.name, error)
+                    failures = failures + 1 if work.answered == answered else 1
+                    # A sample that kills the board takes some restarts; a board that dies of any sample ends here.
+                    if failures > self.settings.restarts + MAX_STRIKES - 1:
+                        self._lose(board.name, error, work.given_up)
                         return
                     self.run.event(board.name, "restart", str(error))
                 except TinymlError as broken:
@@ -256,14 +263,15 @@ class Campaign:
             if self.started_at is not None:
                 self.wall_s = max(self.wall_s, time.monotonic() - self.started_at)
 
-    def _lose(self, board: str, error: BoardError) -> None:
-        """Give a board up; the campaign ends with the last one."""
+    def _lose(self, board: str, error: BoardError, suspects: Sequence[int]) -> None:
+        """Give a board up; the campaign ends with the last one, and then no sample is to blame."""
         self._note_end()
         with self._lock:
             self.bench.lost.add(board)
             last = len(self.bench.lost) == len(self.bench.boards)
         self.run.event(board, "lost", str(error))
         if last:
+            self.run.withdraw(suspects)
             done = np.flatnonzero(self.run.done)
             error.last_sample = int(done[-1]) if len(done) else None
             self._fail(error)

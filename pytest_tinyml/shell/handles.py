@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from pytest_tinyml.verdict.compare import Comparison, compare
 
@@ -96,14 +97,14 @@ class RunHandle:
 
         Raises:
             BoardError: the board failed for good before they were done.
-            AssertionError: some of them failed on the board.
+            pytest.fail.Exception: some of them failed on the board.
         """
         self._harness.wait_for(ids)
         failed = {sample: self._campaign.run.failed[sample] for sample in ids if sample in self._campaign.run.failed}
         if failed:
             sample, reason = next(iter(failed.items()))
             msg = f"{len(failed)} of {len(ids)} samples failed on the board; first: #{sample}: {reason}"
-            raise AssertionError(msg)
+            pytest.fail(msg, pytrace=False)
         wanted = np.asarray(ids, dtype=np.int64)
         labels = self._campaign.dataset.labels
         return compare(
@@ -126,7 +127,7 @@ class RunHandle:
 
     def results(self) -> dict[str, Any]:
         """Wait for all samples and return what ``results.json`` will hold (docs/reference/results.md)."""
-        self.everything()
+        self._harness.wait_for(range(self._campaign.settings.samples))
         return self._harness.results()
 
     def finish(self) -> None:

@@ -252,4 +252,4 @@ class Harness:
 def _first_line(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(crash.message if crash is not None else report.longrepr)
-    return text.strip().splitlines()[0] if text.strip() else "failed"
+    return text.strip().splitlines()[0].removeprefix("Failed: ") if text.strip() else "failed"

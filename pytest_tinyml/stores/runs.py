@@ -159,6 +159,14 @@ class RunJournal:
         )
         self.failed[sample] = reason
 
+    def withdraw(self, samples: Sequence[int]) -> None:
+        """Take back that samples cannot be answered: it was not their fault."""
+        self._journal.write(
+            [("DELETE FROM failure WHERE run = ? AND sample = ?", [(self.id, sample) for sample in samples])]
+        )
+        for sample in samples:
+            self.failed.pop(sample, None)
+
     def event(self, board: str, kind: str, text: str) -> None:
         """Note something that happened."""
         row = (self.id, time.time(), board, kind, text)
