@@ -202,6 +202,6 @@ def fake_time(clock: FakeTime) -> Iterator[None]:
         yield
 
 
-def make_link(**changes: Any) -> SimulatedLink:  # noqa: ANN401 - any field of Identity
+def make_link(**changes: Any) -> SimulatedLink:
     """Make a link to a device whose identity is changed."""
     return SimulatedLink(SimulatedDevice(replace(IDENTITY, **changes)))

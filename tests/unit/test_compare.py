@@ -1,0 +1,106 @@
+"""Comparison of outputs, against cases counted by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from pytest_tinyml.records import TensorSpec
+from pytest_tinyml.verdict.compare import Flip, compare, describe_difference, differing_samples, predictions
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+INT8 = TensorSpec(dtype="int8", shape=(1, 3), scale=0.5, zero_point=-1)
+FLOAT = TensorSpec(dtype="float32", shape=(1, 3))
+REFERENCE = np.array([[1, 5, 2], [9, 0, 0], [-128, 127, 0], [4, 4, 1]], dtype=np.int8)
+BOARD = np.array([[1, 5, 2], [9, 1, 0], [127, -128, 0], [3, 4, 1]], dtype=np.int8)
+LABELS = np.array([1, 0, 1, 2], dtype=np.int64)
+IDS = np.array([10, 20, 30, 40], dtype=np.int64)
+
+
+def test_counts_by_hand() -> None:
+    """Four samples: equal, 1 LSB off, 255 LSB off with a flip, 1 LSB off with a flip from a tie."""
+    result = compare(BOARD, REFERENCE, LABELS, IDS, INT8)
+    assert (result.count, result.differing, result.differing_elements) == (4, 3, 4)
+    assert (result.bit_exact_ratio, result.within_1_lsb_ratio) == (0.25, 0.75)
+    assert (result.max_lsb, result.max_abs) == (255, 127.5)
+    assert result.flips == (Flip(id=30, reference=1, board=0, label=1), Flip(id=40, reference=0, board=1, label=2))
+    assert result.argmax_agreement == 0.5
+    assert (result.correct_board, result.correct_reference) == (2, 3)
+    assert (result.top1_board, result.top1_reference) == (0.5, 0.75)
+    assert result.confusion_board is not None
+    assert result.confusion_board.tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    assert result.confusion_reference is not None
+    assert result.confusion_reference.tolist() == [[1, 0, 0], [0, 2, 0], [1, 0, 0]]
+
+
+def test_a_single_output_is_a_probability() -> None:
+    """One sigmoid output predicts class 1 from 0.5 on."""
+    tensor = TensorSpec(dtype="int8", shape=(1, 1), scale=1 / 256, zero_point=-128)
+    scores = np.array([[-128], [-1], [0], [127]], dtype=np.int8)
+    assert predictions(scores, tensor).tolist() == [0, 0, 1, 1]
+
+
+def test_the_first_of_equal_scores_wins() -> None:
+    """Ties go to the lowest class, on both sides."""
+    assert predictions(np.array([[2, 7, 7], [3, 3, 3]], dtype=np.int8), INT8).tolist() == [1, 0]
+
+
+def test_without_labels() -> None:
+    """No labels, no accuracy and no confusion; flips have no label."""
+    result = compare(BOARD, REFERENCE, None, IDS, INT8)
+    assert (result.top1_board, result.correct_reference, result.confusion_board) == (None, None, None)
+    assert [flip.label for flip in result.flips] == [None, None]
+
+
+def test_floats_are_compared_by_their_bits() -> None:
+    """Equal NaN patterns are equal, -0.0 is not 0.0, and there are no steps."""
+    reference = np.array([[np.nan, 1, 2], [0.0, 1, 2]], dtype=np.float32)
+    board = np.array([[np.nan, 1, 2], [-0.0, 1, 2]], dtype=np.float32)
+    assert differing_samples(board, reference).tolist() == [False, True]
+    finite = compare(board[1:], reference[1:], None, IDS[:1], FLOAT)
+    assert (finite.differing, finite.max_lsb, finite.within_1_lsb_ratio, finite.max_abs) == (1, None, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("board", "ids"),
+    [
+        (BOARD[:3], IDS),
+        (BOARD.astype(np.int16), IDS),
+        (BOARD, IDS[:3]),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(board: npt.NDArray[np.int8], ids: npt.NDArray[np.int64]) -> None:
+    """Other shapes, types or counts are a bug of the caller."""
+    with pytest.raises(ValueError, match="cannot compare"):
+        compare(board, REFERENCE, None, ids, INT8)
+
+
+def test_nothing_cannot_be_compared() -> None:
+    """No samples, no verdict."""
+    with pytest.raises(ValueError, match="for 0 samples"):
+        compare(BOARD[:0], REFERENCE[:0], None, IDS[:0], INT8)
+
+
+def test_the_message() -> None:
+    """One line says how many, how far, and which flips."""
+    text = describe_difference(compare(BOARD, REFERENCE, LABELS, IDS, INT8), "tflm")
+    assert text == (
+        "3 of 4 samples differ from tflm (max 255 LSB, 2 label flips: #30 host 1, board 0, #40 host 0, board 1)"
+    )
+    one = describe_difference(compare(BOARD[1:2], REFERENCE[1:2], None, IDS[1:2], INT8), "tflm")
+    assert one == "1 of 1 samples differ from tflm (max 1 LSB, 0 label flips)"
+    same = describe_difference(compare(REFERENCE, REFERENCE, None, IDS, INT8), "tflm")
+    assert same == "4 of 4 samples are bit-exact with tflm"
+
+
+def test_many_flips_are_cut_short() -> None:
+    """Three flips are shown, the others counted."""
+    ids = np.arange(5, dtype=np.int64)
+    board, reference = np.zeros((5, 3), np.int8), np.zeros((5, 3), np.int8)
+    board[:, 2] = 1
+    text = describe_difference(compare(board, reference, None, ids, INT8), "litert")
+    assert text.endswith("5 label flips: #0 host 0, board 2, #1 host 0, board 2, #2 host 0, board 2, and 2 more)")
