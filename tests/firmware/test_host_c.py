@@ -86,7 +86,7 @@ def test_unpacking_takes_less_than_1_kb_on_the_host(tmp_path: Path) -> None:
 
 def test_core_includes_no_vendor_or_system_header() -> None:
     """The core may include itself and four freestanding headers, and of string.h only three functions."""
-    files = [*CORE, *sorted((FIRMWARE / "core" / "include").glob("*.h"))]
+    files = [*CORE, *sorted((FIRMWARE / "core").rglob("*.h"))]
     assert len(files) >= 10
     own = {file.name for file in files}
     for file in files:
@@ -142,9 +142,9 @@ def test_cmake_builds_and_ctest_passes(tmp_path: Path) -> None:
         ("tml_inflate.c", "(length ^ 0xFFFFU)", "get_bits(&r, 0)"),
         ("tml_preprocess.c", "scaled >= preprocess->thresholds", "scaled > preprocess->thresholds"),
         ("tml_session.c", "session->rx_start = session->segment;", ""),
-        ("tml_session.c", "session->result_size + needed > payload_room(session)", "false"),
-        ("tml_session.c", "& port->tick_mask", ""),
-        ("tml_session.c", "session->result_count == 0 ? TML_OK : flush_results(session, seq, false)", "TML_OK"),
+        ("tml_session_infer.c", "session->result_size + needed > tml_reply_room(session)", "false"),
+        ("tml_session_infer.c", "& port->tick_mask", ""),
+        ("tml_session_infer.c", "session->result_count == 0 ? TML_OK : flush_results(session, seq, false)", "TML_OK"),
     ],
 )
 def test_a_planted_bug_is_found(file: str, old: str, new: str, tmp_path: Path) -> None:
@@ -164,7 +164,9 @@ def run_c_tests(core: list[Path], folder: Path) -> None:
     for program in ("test_vectors", "test_session"):
         binary = folder / program
         inputs = [TESTS / f"{program}.c", TESTS / "fake_board.c", *core]
-        run([need("gcc"), "-std=c11", "-w", *SANITIZE, INCLUDE, *inputs, "-o", binary])
+        # A mutant lies elsewhere, and still wants the header that the core keeps for itself.
+        own = f"-I{FIRMWARE / 'core' / 'src'}"
+        run([need("gcc"), "-std=c11", "-w", *SANITIZE, INCLUDE, own, *inputs, "-o", binary])
         run([binary])
 
 
