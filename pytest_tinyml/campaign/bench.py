@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,10 @@ class Bench:
         Raises:
             BuildError, BoardError, IdentityError: see `errors`; nothing was spent but time.
         """
-        if self.identities:
-            return
-        for board in self.boards:
+        new = [board for board in self.boards if board.name not in self.identities]
+        for board in new:
             self.firmware_sha256 = board.prepare()
-        for board in self.boards:
+        for board in new:
             self.greet(board)
 
     def greet(self, board: Board) -> None:
@@ -129,8 +129,9 @@ class Bench:
 
     def close(self) -> None:
         """Switch all boards off; harmless when repeated."""
-        for board in self.boards:
-            board.close()
+        with ExitStack() as stack:
+            for board in self.boards:
+                stack.callback(board.close)
 
     def _canary_round(self, board: Board) -> list[CanaryResult]:
         encoding: Encoding = self.encoder.choose(self.identities[board.name].encodings, packed=False)

@@ -110,6 +110,12 @@ class BoardWork:
             self.fail(sample, f"the board failed {MAX_STRIKES} times on this sample: {error.message}")
             self.given_up.append(sample)
 
+    def acquit(self) -> None:
+        """Take back what was said of the samples given up: this board dies of any, and another one shall try them."""
+        self._run.withdraw(self.given_up)
+        self._queue.put_back(self.given_up)
+        self.given_up.clear()
+
     def _settle(self, ids: list[int]) -> None:
         self._queue.complete(ids)
         if time.monotonic() - self._renewed > RENEW_S:

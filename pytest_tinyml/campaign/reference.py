@@ -109,12 +109,18 @@ class ReferenceRun:
         try:
             self._scores(self.reference, self._take)
         except TinymlError as error:
-            with self._changed:
-                self._error = error
-                self._changed.notify_all()
+            self._fail(error)
             return
+        except BaseException as error:  # a bug must reach those who wait, not die with the thread
+            self._fail(TinymlError(f"internal error in reference {self.name!r}: {error!r}"))
+            raise
         if not self._closed:
             self._cross = self._check_other()
+
+    def _fail(self, error: TinymlError) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
 
     def _scores(self, reference: Reference, on_chunk: OnChunk | None) -> npt.NDArray[Any]:
         return cached_scores(

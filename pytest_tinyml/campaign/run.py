@@ -16,7 +16,7 @@ import numpy as np
 from pytest_tinyml.campaign.bench import Bench
 from pytest_tinyml.campaign.boardwork import MAX_STRIKES, BoardWork
 from pytest_tinyml.campaign.samples import check_shapes
-from pytest_tinyml.errors import BoardError, TinymlError
+from pytest_tinyml.errors import BoardError, JournalError, TinymlError
 from pytest_tinyml.links.workqueue import WorkQueue
 from pytest_tinyml.stores.runs import RunJournal, RunKey
 
@@ -217,13 +217,30 @@ class Campaign:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        self.run.add_wall(self.wall_s)
-        if bool(self.run.done.all()):
-            # Nothing is left to resume, whether or not anybody asks for `finish`.
-            self.run.finish()
+        try:
+            self.run.add_wall(self.wall_s)
+            if self._answered(np.arange(self.settings.samples)):
+                # Nothing is left to resume, whether or not anybody asks for `finish`.
+                self.run.finish()
+        except JournalError as error:
+            # The answers are committed; why this could not be is said with them.
+            self.error = self.error or error
 
     def _drive(self, board: Board) -> None:
-        """Thread of one board: stream, and start it again when it fails."""
+        """Thread of one board: whatever ends it reaches the user, and does not die with the thread."""
+        try:
+            self._serve(board)
+        except TinymlError as error:
+            # The journal cannot be written, or a sample does not fit: no board could do better.
+            self._fail(error)
+        except BaseException as error:
+            self._fail(TinymlError(f"internal error while driving board {board.name!r}: {error!r}"))
+            raise
+        finally:
+            self._note_end()
+
+    def _serve(self, board: Board) -> None:
+        """Stream, and start the board again when it fails."""
         work = BoardWork(board.name, self._queue, self.bench.encoder, self.run)
         failures = 0
         is_open = True
@@ -238,45 +255,31 @@ class Campaign:
             except BoardError as error:
                 is_open = False
                 board.close()
-                try:
-                    work.crashed(error)
-                    failures = failures + 1 if work.answered == answered else 1
-                    # A sample that kills the board takes some restarts; a board that dies of any sample ends here.
-                    if failures > self.settings.restarts + MAX_STRIKES - 1:
-                        self._lose(board.name, error, work.given_up)
-                        return
-                    self.run.event(board.name, "restart", str(error))
-                except TinymlError as broken:
-                    self._fail(broken)
+                work.crashed(error)
+                failures = failures + 1 if work.answered == answered else 1
+                # A sample that kills the board takes some restarts; a board that dies of any sample ends here.
+                if failures > self.settings.restarts + MAX_STRIKES - 1:
+                    work.acquit()
+                    self._lose(board.name, error)
                     return
-            except TinymlError as error:
-                # The journal cannot be written, or a sample does not fit: no board could do better.
-                self._fail(error)
-                return
-            except BaseException as error:  # a bug must reach the user, not die with the thread
-                self._fail(TinymlError(f"internal error while driving board {board.name!r}: {error!r}"))
-                raise
-        self._note_end()
+                self.run.event(board.name, "restart", str(error))
 
     def _note_end(self) -> None:
         with self._lock:
             if self.started_at is not None:
                 self.wall_s = max(self.wall_s, time.monotonic() - self.started_at)
 
-    def _lose(self, board: str, error: BoardError, suspects: Sequence[int]) -> None:
-        """Give a board up; the campaign ends with the last one, and then no sample is to blame."""
-        self._note_end()
+    def _lose(self, board: str, error: BoardError) -> None:
+        """Give a board up; the campaign ends with the last one."""
         with self._lock:
             self.bench.lost.add(board)
             last = len(self.bench.lost) == len(self.bench.boards)
         self.run.event(board, "lost", str(error))
         if last:
-            self.run.withdraw(suspects)
             done = np.flatnonzero(self.run.done)
             error.last_sample = int(done[-1]) if len(done) else None
             self._fail(error)
 
     def _fail(self, error: TinymlError) -> None:
-        self._note_end()
         self.error = self.error or error
         self._queue.stop()

@@ -87,6 +87,15 @@ class WorkQueue:
             self._strikes[lost[0]] += 1
             return lost[0]
 
+    def put_back(self, ids: Iterable[int]) -> None:
+        """Queue ids again, at the front, that were completed too soon; their strikes are forgotten."""
+        with self._changed:
+            back = list(ids)
+            for sample in back:
+                del self._strikes[sample]
+            self._pending.extendleft(reversed(back))
+            self._changed.notify_all()
+
     def strikes(self, sample: int) -> int:
         """Return how many holders died working on `sample`."""
         return self._strikes[sample]
