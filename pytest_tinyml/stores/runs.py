@@ -113,7 +113,7 @@ class RunJournal:
 
         Args:
             session: from `begin_session`.
-            ids: uint32 [n], sample ids, no id twice.
+            ids: uint32 [n], sample ids; of one that is there twice, the first answer counts.
             ticks: uint32 [n].
             scores: uint8 [n, output bytes].
 
@@ -123,6 +123,12 @@ class RunJournal:
         Raises:
             JournalError: the batch could not be committed; nothing of it counts.
         """
+        _, firsts = np.unique(ids, return_index=True)
+        if len(firsts) < len(ids):
+            first = np.zeros(len(ids), dtype=np.bool_)
+            first[firsts] = True
+            parts = (first, ~first)
+            return [k for part in parts for k in self.record(session, ids[part], ticks[part], scores[part])]
         with self._lock:
             known = self.done[ids]
             fresh = ~known

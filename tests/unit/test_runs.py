@@ -130,6 +130,16 @@ def test_a_second_answer_that_differs_is_kept_beside_the_first(path: Path) -> No
     assert reopened(path).scores[[1, 2, 3], 0].tolist() == [9, 9, 8]
 
 
+def test_two_answers_in_one_batch(journal: Journal) -> None:
+    """The first counts; the second is a conflict if it differs."""
+    run = RunJournal.open(journal, KEY, 1)
+    ids = np.array([4, 5, 4, 5, 6], dtype=np.uint32)
+    scores = np.array([[1], [2], [9], [2], [3]], dtype=np.uint8)
+    assert run.record(run.begin_session("board", {}), ids, ids, scores) == [4]
+    assert run.scores[[4, 5, 6], 0].tolist() == [1, 2, 3]
+    assert run.conflicts() == [4]
+
+
 def test_a_batch_that_was_not_committed_does_not_count(path: Path) -> None:
     """When the journal cannot be written, the arrays do not pretend that it was."""
     journal = Journal(path)
