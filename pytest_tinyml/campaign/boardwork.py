@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from pytest_tinyml.campaign.samples import SampleEncoder
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_tinyml.stores.runs import RunJournal
 
 RENEW_S = 5.0
+COMMIT_S = 0.05
+"""Results are held back no longer than this while more are coming, and not at all when none are."""
 MAX_STRIKES = 2
 """A sample that was on the board in so many crashes is recorded as failed."""
 
@@ -47,7 +50,9 @@ class BoardWork:
         self._board, self._queue, self._encoder, self._run = board, queue, encoder, run
         self._suspects: set[int] = set()
         self._leased: set[int] = set()
-        self._renewed = time.monotonic()
+        self._renewed = self._committed = time.monotonic()
+        self._staged: set[int] = set()
+        self._fresh: list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]] = []
 
     @property
     def finished(self) -> bool:
@@ -68,7 +73,12 @@ class BoardWork:
 
     def wait(self, timeout_s: float) -> None:
         """See `Work.wait`."""
-        self._queue.wait(timeout_s)
+        if not self._commit():
+            self._queue.wait(timeout_s)
+
+    def flush(self) -> None:
+        """See `Work.flush`."""
+        self._commit()
 
     def encoding(self, offered: frozenset[Encoding], *, packed: bool) -> Encoding:
         """See `Work.encoding`."""
@@ -83,16 +93,36 @@ class BoardWork:
         return self._encoder.packed(encoding, sample)
 
     def answer(self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]) -> None:
-        """See `Work.answer`: in the journal before it counts as done."""
+        """See `Work.answer`: in the journal before it counts as done.
+
+        Results that come in quick succession are committed together: a commit costs as much as a hundred small ones.
+        """
+        if not self._staged.isdisjoint(ids.tolist()):
+            self._commit()
+        self._staged.update(ids.tolist())
+        self._fresh.append((ids, ticks, scores))
+        if time.monotonic() - self._committed > COMMIT_S:
+            self._commit()
+
+    def _commit(self) -> bool:
+        """Write what has come since the last time; returns whether there was anything."""
+        self._committed = time.monotonic()
+        if not self._fresh:
+            return False
+        ids, ticks, scores = (np.concatenate(parts) for parts in zip(*self._fresh, strict=True))
+        self._fresh.clear()
+        self._staged.clear()
         conflicts = self._run.record(self.session, ids, ticks, scores)
         if conflicts:
             self.note("conflict", f"samples answered differently the second time: {conflicts}")
         self._settle(ids.tolist())
         self.answered += len(ids)
         self.given_up.clear()
+        return True
 
     def fail(self, sample: int, reason: str) -> None:
         """See `Work.fail`."""
+        self._commit()
         self._run.fail(self.session, sample, reason)
         self._settle([sample])
 
@@ -102,6 +132,7 @@ class BoardWork:
 
     def crashed(self, error: BoardError) -> None:
         """Give the leases back; a sample that was alone on the board gets a strike, and after two is given up."""
+        self._commit()
         alone = len(self._leased) == 1
         sample = self._queue.release(self._board, blame=alone)
         self._suspects.update(self._leased)

@@ -77,6 +77,9 @@ class ListWork:
             else:
                 self.scores[sample] = row.tobytes()
 
+    def flush(self) -> None:
+        """See `Work.flush`: nothing is held back."""
+
     def fail(self, sample: int, reason: str) -> None:
         """See `Work.fail`."""
         self.failed[sample] = reason

@@ -251,7 +251,10 @@ class Campaign:
                     self.bench.greet(board)
                     is_open = True
                 work.session = self.run.begin_session(board.name, {"identity": repr(self.bench.identities[board.name])})
-                board.stream(work)
+                try:
+                    board.stream(work)
+                finally:
+                    work.flush()
             except BoardError as error:
                 is_open = False
                 board.close()

@@ -92,6 +92,9 @@ class Streamer:
             out = out[sent:]
             for item in items:
                 self._take(item, sending=bool(out))
+            if not items:
+                # A pause: let the work put away what it holds back while results stream in.
+                self._work.flush()
             if self._pending or out:
                 self._check_silence()
 

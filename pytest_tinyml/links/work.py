@@ -45,6 +45,10 @@ class Work(Protocol):
         """Leave results: uint32 [n], uint32 [n], uint8 [n, output bytes]."""
         ...
 
+    def flush(self) -> None:
+        """Put away what `answer` may have held back: nothing comes from the board at the moment."""
+        ...
+
     def fail(self, sample: int, reason: str) -> None:
         """Report that the board could not do a sample."""
         ...
