@@ -79,6 +79,7 @@ class ProcessBoard(StreamedBoard):
                 # Also of a terminal, which the board opens by its name: without a user in between, reading our end of
                 # it would say that the board is gone, before it has come.
                 pass_fds=(theirs,),
+                process_group=0,  # Ctrl-C is for pytest, which then closes the line
             )
         except OSError as error:
             link.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Never, cast
 import pytest
 
 from pytest_tinyml.campaign.progress import progress
-from pytest_tinyml.errors import TinymlError
+from pytest_tinyml.errors import BoardError, CanaryError, TinymlError
 from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.report.terminal import summary_lines
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
@@ -226,7 +226,8 @@ class Harness:
 
     def _skip(self) -> Never:
         where, error = cast("tuple[str, TinymlError]", self._broken)
-        pytest.skip(f"the board failed in {where.rpartition('::')[2]}: {str(error).splitlines()[0]}")
+        what = "the board failed" if isinstance(error, BoardError | CanaryError) else "the run ended"
+        pytest.skip(f"{what} in {where.rpartition('::')[2]}: {str(error).splitlines()[0]}")
 
     def _show_progress(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
