@@ -65,7 +65,7 @@ class BoardContract(BoardSetup):
         assert all((identity.firmware_version, identity.board, identity.chip, identity.engine, identity.model))
         assert identity.encodings
         assert identity.rx_window >= 2 * identity.max_frame > 0
-        assert identity.arena_used <= identity.arena_capacity
+        assert 0 < identity.arena_used <= identity.arena_capacity
         assert identity.tick_hz > 0 or identity.clock is Clock.INSTRUCTIONS
 
     def test_same_image_twice(self, board: Board, encoder: SampleEncoder) -> None:
