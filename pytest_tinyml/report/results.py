@@ -68,6 +68,8 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
             )
     problems = [*failures, *_problems(comparison, answered, failed, conflicts, campaign)]
     wall = campaign.wall_s + run.earlier_wall_s if run is not None else 0.0
+    # Of this session: what a killed one took is not known.
+    measured = 0 if run is None else answered - run.resumed
     ticks = np.zeros(0, dtype=np.int64) if run is None else run.ticks[run.done]
     return {
         "schema": SCHEMA,
@@ -110,7 +112,7 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
             "ram_bytes": None if identity is None else identity.ram_bytes,
         },
         "throughput": {
-            "samples_per_s": answered / wall if wall > 0 else None,
+            "samples_per_s": measured / campaign.wall_s if measured and campaign.wall_s > 0 else None,
             "wall_s": wall,
             "resumed_samples": 0 if run is None else run.resumed,
         },
