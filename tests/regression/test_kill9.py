@@ -7,6 +7,7 @@ import random
 import signal
 import sqlite3
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.projects import S1, session_members, wait_until
@@ -47,6 +48,10 @@ def _count(journal: Path) -> int:
     return int(rows)
 
 
+def _reached(journal: Path, moment: int) -> bool:
+    return _count(journal) >= moment
+
+
 def test_resumed_run_equals_an_undisturbed_one(project: Project, pytestconfig: pytest.Config) -> None:
     """Ten kills at random moments, then a run to the end: scores equal an undisturbed run's byte for byte."""
     undisturbed = project.path / "undisturbed.sqlite"
@@ -57,7 +62,7 @@ def test_resumed_run_equals_an_undisturbed_one(project: Project, pytestconfig: p
     kept = 0
     for moment in moments:
         process = project.spawn(*RUN)
-        wait_until(lambda moment=moment: _count(project.journal) >= moment, 30.0, process)
+        wait_until(partial(_reached, project.journal, moment), 30.0, process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
         # Boards and references see the end of their lines, or that their parent is gone.
