@@ -46,6 +46,8 @@ class Progress:
             parts.append(f"top-1 {self.top1:.2%}")
         if self.agreement is not None:
             parts.append(f"agreement {self.agreement:.2%} of {self.compared:,}")
+        if self.done == self.total and self.compared < self.total:
+            parts.append("waiting for the reference")
         return ", ".join(parts)
 
 
@@ -55,6 +57,9 @@ def progress(campaign: Campaign) -> Progress:
     answered = run.done.copy()
     done = int(answered.sum()) + len(run.failed)
     elapsed = time.monotonic() - campaign.started_at if campaign.started_at is not None else 0.0
+    if done == campaign.settings.samples and campaign.wall_s:
+        # The boards are done and the reference is awaited: their rate no longer changes.
+        elapsed = campaign.wall_s
     rate = (done - run.resumed) / elapsed if elapsed > 0 else 0.0
     classes = predictions(run.scores.view(output.dtype), output)
     labels = campaign.dataset.labels
