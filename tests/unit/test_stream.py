@@ -165,6 +165,28 @@ def test_a_stalled_line_is_a_time_out() -> None:
         stream(end, work)
 
 
+def test_noise_does_not_repeat_what_is_still_being_sent() -> None:
+    """Garbage from the line while the only open request is on its way says nothing about that request."""
+    end, work = make_link(), make_work(40)
+    exchange = end.exchange
+    quiet = True
+
+    def noisy(out: memoryview, timeout_s: float) -> tuple[int, bytes]:
+        nonlocal quiet
+        taken, received = exchange(out[:7], timeout_s)
+        # In the middle of an INFER, with nothing else on the line.
+        if quiet and 30 < len(end._received) and len(out) > 7 and not received and not end._waiting:
+            quiet = False
+            received = b"\5noise\0"
+        return taken, received
+
+    with mock.patch.object(end, "exchange", noisy):
+        stream(end, work)
+    assert not quiet
+    assert [kind for kind, _ in work.notes] == ["dropped"]
+    assert (work.scores, end.device.inferred) == (right_scores(40), 40)
+
+
 def test_a_silent_board_is_a_time_out_within_its_bound() -> None:
     """Silence ends after `timeout_s` on lossless and on lossy lines."""
     for resend_s in (None, 1.0):
