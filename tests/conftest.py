@@ -23,19 +23,19 @@ def loaded() -> None:
 
     A module that is imported twice has two versions of each of its enumerations, and numpy refuses.
     """
-    import bakenn  # noqa: F401, PLC0415
-    from ai_edge_litert import interpreter, schema_py_generated  # noqa: F401, PLC0415
+    import bakenn  # noqa: F401
+    from ai_edge_litert import interpreter, schema_py_generated  # noqa: F401
 
-    import pytest_tinyml.boards.native  # noqa: PLC0415
-    import pytest_tinyml.boards.tflm  # noqa: PLC0415
-    import pytest_tinyml.shell.harness  # noqa: F401, PLC0415
-    import tests.projects  # noqa: F401, PLC0415
+    import pytest_tinyml.boards.native
+    import pytest_tinyml.boards.tflm
+    import pytest_tinyml.shell.harness  # noqa: F401
+    import tests.projects  # noqa: F401
 
 
 @pytest.fixture
 def project(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A user's project with a model and data, and pytest to be run on it."""
-    from tests.projects import Project as Made  # noqa: PLC0415
+    from tests.projects import Project as Made
 
     monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
     return Made(pytester)
