@@ -116,7 +116,7 @@ def picture(shape: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
-def quantised(dtype: Any, scale: float, shape: tuple[int, ...]) -> TensorSpec:  # noqa: ANN401 - a Literal
+def quantised(dtype: Any, scale: float, shape: tuple[int, ...]) -> TensorSpec:
     """Return a tensor with a binary32 scale and the zero point at the type's least value."""
     return TensorSpec(
         dtype=dtype, shape=shape, scale=float(np.float32(scale)), zero_point=-128 if dtype == "int8" else 0

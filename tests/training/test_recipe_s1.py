@@ -78,7 +78,7 @@ def test_same_networks(trained: Card, committed: Card) -> None:
 
 def test_distortions_are_repeatable(trained: Card) -> None:
     """Distorted images depend on the seed alone, stay within 0 .. 1, and strength 0 leaves them as they were."""
-    from pytest_tinyml.training.fit import distort  # noqa: PLC0415 - needs TensorFlow, which `trained` has looked for
+    from pytest_tinyml.training.fit import distort
 
     assert trained.files
     images = np.random.default_rng(5).random((7, 28, 28, 1), dtype=np.float32)

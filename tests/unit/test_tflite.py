@@ -32,7 +32,7 @@ def edited(data: bytes, change: Callable[[Any], object]) -> bytes:
     return bytes(builder.Output())
 
 
-def source(model: Any) -> Any:  # noqa: ANN401 - generated code without types
+def source(model: Any) -> Any:
     """Return the first input tensor."""
     graph = model.subgraphs[0]
     return graph.tensors[graph.inputs[0]]
@@ -57,7 +57,7 @@ def test_float() -> None:
 def test_dynamic_batch_is_fine() -> None:
     """A signature with batch -1, as Keras writes it, is accepted where the shape itself has batch 1."""
 
-    def change(model: Any) -> None:  # noqa: ANN401 - generated code without types
+    def change(model: Any) -> None:
         source(model).shapeSignature = [-1, 28, 28, 1]
 
     assert (1, 28, 28, 1) == read_graph(edited(DATA, change), "s4").input.shape
@@ -66,7 +66,7 @@ def test_dynamic_batch_is_fine() -> None:
 def test_int16_and_uint8() -> None:
     """The other element types of boards are accepted."""
 
-    def change(model: Any) -> None:  # noqa: ANN401 - generated code without types
+    def change(model: Any) -> None:
         source(model).type = schema.TensorType.INT16
 
     assert read_graph(edited(DATA, change), "s4").input.dtype == "int16"
@@ -75,7 +75,7 @@ def test_int16_and_uint8() -> None:
 def test_custom_operator() -> None:
     """A custom operator is shown with its own name, one of a newer schema with its number."""
 
-    def change(model: Any) -> None:  # noqa: ANN401 - generated code without types
+    def change(model: Any) -> None:
         codes = model.operatorCodes
         codes[0].builtinCode = schema.BuiltinOperator.CUSTOM
         codes[0].customCode = b"Mine"
@@ -88,7 +88,7 @@ def test_custom_operator() -> None:
 def set_source(**values: object) -> Callable[[Any], object]:
     """Return a change that sets attributes of the input tensor."""
 
-    def change(model: Any) -> None:  # noqa: ANN401 - generated code without types
+    def change(model: Any) -> None:
         for name, value in values.items():
             setattr(source(model), name, value)
 
@@ -98,7 +98,7 @@ def set_source(**values: object) -> Callable[[Any], object]:
 def set_graph(**values: object) -> Callable[[Any], object]:
     """Return a change that sets attributes of the subgraph."""
 
-    def change(model: Any) -> None:  # noqa: ANN401 - generated code without types
+    def change(model: Any) -> None:
         for name, value in values.items():
             setattr(model.subgraphs[0], name, value)
 
@@ -108,7 +108,7 @@ def set_graph(**values: object) -> Callable[[Any], object]:
 def set_scales(*scales: float) -> Callable[[Any], object]:
     """Return a change that sets the scales of the input tensor."""
 
-    def change(model: Any) -> None:  # noqa: ANN401 - generated code without types
+    def change(model: Any) -> None:
         quantisation = source(model).quantization
         quantisation.scale, quantisation.zeroPoint = list(scales), [0] * len(scales)
 

@@ -93,7 +93,7 @@ def results(entries: list[tuple[int, int, bytes]], flags: int, count: int | None
     return head + b"".join(struct.pack("<II", number, ticks) + scores for number, ticks, scores in entries)
 
 
-def good(name: str, kind: int, payload: bytes, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def good(name: str, kind: int, payload: bytes, **fields: Any) -> dict[str, Any]:
     """Return a well-formed message."""
     return {"name": name, "type": kind, "payload": payload.hex(), "fields": fields}
 
