@@ -12,6 +12,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION = 1
+_BUSY_S = 30.0
 _SCHEMA = """
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, identity TEXT NOT NULL, started REAL NOT NULL, finished REAL, wall_s REAL NOT NULL DEFAULT 0
@@ -68,7 +70,7 @@ class Journal:
         self._locks: list[int] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30.0, check_same_thread=False, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             msg = f"cannot use the journal {path}: {error}; choose another with --tinyml-journal"
@@ -90,7 +92,7 @@ class Journal:
                 "move it away, or choose another with --tinyml-journal"
             )
             raise JournalError(msg)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous=NORMAL")
         if not tables:
             with self.transaction():
@@ -99,6 +101,19 @@ class Journal:
                     for statement in filter(str.strip, _SCHEMA.split(";")):
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def _write_ahead(self) -> None:
+        """Switch to write-ahead mode; for this, SQLite does not wait until another process has done the same."""
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def exclude_others(self, identity: str) -> None:
         """Lock a run's identity until `close`; the kernel gives the lock back when this process ends, however it ends.
