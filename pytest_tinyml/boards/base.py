@@ -101,6 +101,8 @@ class BoardKind(Protocol):
     """Whether its wall clock is that of the part; the latency of anything else is shown, and never gated."""
     links: tuple[str, ...]
     """Names that `BoardRequest.link` may have; the first is the default."""
+    options: Mapping[str, str]
+    """Names that `BoardRequest.options` may have (``--tinyml-option NAME=VALUE``), each with its meaning."""
 
     def missing(self) -> list[Missing]:
         """Say what this computer lacks to use the board."""

@@ -14,6 +14,8 @@ from pytest_tinyml.engines import aot
 from pytest_tinyml.errors import MissingToolError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.records import Model
 
@@ -62,6 +64,7 @@ class NativeKind:
     engine = "aot"
     hardware = False
     links: tuple[str, ...] = LINKS
+    options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; firmware/apps/native/faults.c has all"}
 
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""

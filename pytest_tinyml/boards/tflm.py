@@ -17,6 +17,8 @@ from pytest_tinyml.references.arena import probe_arena, tflm_available
 from pytest_tinyml.references.tflm import MARGIN_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.records import Model
 
@@ -70,6 +72,7 @@ class TflmKind:
     summary = "TensorFlow Lite Micro's own interpreter on this computer"
     engine = "tflm"
     hardware = False
+    options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; boards/tflm_worker.py has all"}
     links: tuple[str, ...] = LINKS
 
     def missing(self) -> list[Missing]:

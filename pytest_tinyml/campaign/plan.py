@@ -123,6 +123,10 @@ def make_plan(  # noqa: PLR0913 - as many as there are options, all by name
     if chosen_link not in kind.links:
         what = f"link of board {board!r}"
         raise UnknownNameError(what, chosen_link, kind.links)
+    for name in options or {}:
+        if name not in kind.options:
+            what = f"option of board {board!r}"
+            raise UnknownNameError(what, name, kind.options)
     chosen = choose_model(model, preprocess)
     kind.check(chosen)
     data = load_dataset(dataset)

@@ -103,6 +103,12 @@ def test_bad_model(project: Project, make: Callable[[], bytes], message: str) ->
     assert not project.journal.exists()
 
 
+def test_unknown_board_option(project: Project) -> None:
+    """A setting that the board does not have is refused with those that it has."""
+    message = refusal(project.run(*OWN, "--tinyml-option", "falt=crash@1"))
+    assert message == "no option of board 'native' named 'falt'; did you mean 'fault'? Known: fault"
+
+
 def test_zoo_float_model_on_native(project: Project) -> None:
     """A float model of the zoo names the board that runs it."""
     message = refusal(project.run("--board", "native", "--tinyml-model", "s1-float"))

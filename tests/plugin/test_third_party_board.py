@@ -121,6 +121,7 @@ class AcmeKind:
     engine = "acme-tflm"
     hardware = False
     links = ("socket",)
+    options = {}
 
     def missing(self):
         return []
