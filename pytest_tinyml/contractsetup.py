@@ -20,7 +20,7 @@ from pytest_tinyml.links.damage import DAMAGES, DamagedLink, at_frames
 from pytest_tinyml.references import get_reference
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.models import load_model
-from pytest_tinyml.verdict.compare import compare
+from pytest_tinyml.verdict.compare import Tolerance, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,7 +116,7 @@ class BoardSetup:
     def assert_close(self, got: npt.NDArray[Any], expected: npt.NDArray[Any], model: Model) -> None:
         """Compare with the reference's scores."""
         difference = compare(got, expected, None, np.arange(len(got), dtype=np.int64), model.output)
-        assert (difference.max_lsb if difference.max_lsb is not None else difference.differing) <= self.max_lsb
+        assert Tolerance(lsb=self.max_lsb).allows(difference)
 
     def assert_explained(self, error: BoardError, board: Board) -> None:
         """The error names the board and carries what it said last."""

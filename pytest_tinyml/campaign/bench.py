@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import Board
     from pytest_tinyml.campaign.reference import ReferenceRun
     from pytest_tinyml.records import CanaryResult, Dataset, Encoding, Identity, Model
+    from pytest_tinyml.verdict.compare import Tolerance
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Bench:
         dataset: where canary samples come from.
         samples: how many of the data set's samples are used, from the first.
         reference: what the canaries' scores are compared with.
-        max_lsb: how far the scores may be from the reference's, in steps of the output.
+        tolerance: how far the scores may be from the reference's.
         encoder: makes samples and tensors.
         firmware_sha256: of the firmware that was built; known after `connect`.
         identities: what each board says it is, by name.
@@ -47,7 +48,7 @@ class Bench:
     dataset: Dataset
     samples: int
     reference: ReferenceRun
-    max_lsb: int
+    tolerance: Tolerance
     encoder: SampleEncoder
     firmware_sha256: str = ""
     identities: dict[str, Identity] = field(default_factory=dict)
@@ -147,5 +148,5 @@ class Bench:
             before=self.canaries.get(board.name),
             board=board.name,
             reference=self.reference.name,
-            max_lsb=self.max_lsb,
+            tolerance=self.tolerance,
         )

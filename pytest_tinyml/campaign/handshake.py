@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tinyml.errors import CanaryError, IdentityError
-from pytest_tinyml.verdict.compare import compare, describe_difference, differing_samples
+from pytest_tinyml.verdict.compare import Tolerance, compare, describe_difference, differing_samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def check_canaries(
     before: CanaryReport | None = None,
     board: str,
     reference: str,
-    max_lsb: int,
+    tolerance: Tolerance,
 ) -> CanaryReport:
     """Judge rounds of the same canary samples.
 
@@ -115,7 +115,7 @@ def check_canaries(
         before: what an earlier check gave; the scores have to be the same.
         board: its name, for messages.
         reference: the reference's name, for messages.
-        max_lsb: largest difference that is tolerated, in steps of the output.
+        tolerance: how far the scores may be from the reference's.
 
     Raises:
         CanaryError: the first of: input tensors differ, the board carries state, the engine differs.
@@ -150,8 +150,7 @@ def check_canaries(
             raise CanaryError(msg)
     if expected is not None:
         comparison = compare(scores[0], expected, None, np.asarray(ids, dtype=np.int64), model.output)
-        off = comparison.max_lsb if comparison.max_lsb is not None else comparison.differing
-        if off > max_lsb:
+        if not tolerance.allows(comparison):
             msg = (
                 f"board {board!r}: engine differs: the input tensors are identical, but "
                 f"{describe_difference(comparison, reference)} among the canary samples"

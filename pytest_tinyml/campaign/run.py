@@ -19,6 +19,7 @@ from pytest_tinyml.campaign.samples import check_shapes
 from pytest_tinyml.errors import BoardError, JournalError, TinymlError
 from pytest_tinyml.links.workqueue import WorkQueue
 from pytest_tinyml.stores.runs import RunJournal, RunKey
+from pytest_tinyml.verdict.compare import Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class CampaignSettings:
         fresh: measure everything again, even if an unfinished run could be resumed.
         restarts: how often a board is started again without an answer in between, not counting a sample that kills it.
         lease_s: seconds after which an unanswered sample is offered to another board.
-        max_lsb: tolerated difference from the reference, in steps of the output.
+        tolerance: how far the boards may be from the reference.
     """
 
     kind: str
@@ -54,7 +55,7 @@ class CampaignSettings:
     fresh: bool = False
     restarts: int = 2
     lease_s: float = 120.0
-    max_lsb: int = 0
+    tolerance: Tolerance = Tolerance()  # noqa: RUF009 - frozen
 
 
 class Campaign:
@@ -96,7 +97,7 @@ class Campaign:
             dataset=dataset,
             samples=settings.samples,
             reference=reference,
-            max_lsb=settings.max_lsb,
+            tolerance=settings.tolerance,
             encoder=encoder,
         )
         self.error: TinymlError | None = None

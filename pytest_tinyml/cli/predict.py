@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
             dataset=plan.dataset,
             samples=1,
             reference=reference,
-            max_lsb=plan.max_lsb,
+            tolerance=plan.tolerance,
             encoder=encoder,
         )
         try:

@@ -100,7 +100,8 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
             "name": reference.name,
             "version": reference.reference.runtime_version,
             "exact": reference.reference.exact,
-            "max_lsb_tolerated": settings.max_lsb,
+            "max_lsb_tolerated": settings.tolerance.lsb,
+            "max_abs_tolerated": settings.tolerance.absolute,
             "cross_check": reference.cross_check(),
         },
         "metrics": _metrics(comparison, answered, failed),
@@ -127,12 +128,10 @@ def _problems(
     comparison: Comparison | None, answered: int, failed: dict[int, str], conflicts: list[int], campaign: Campaign
 ) -> list[str]:
     """Say what is wrong with the data themselves, so that the verdict does not depend on which tests were selected."""
-    reference, wanted, tolerated = campaign.reference.name, campaign.settings.samples, campaign.settings.max_lsb
+    reference, wanted = campaign.reference.name, campaign.settings.samples
     problems: list[str] = []
-    if comparison is not None:
-        off = comparison.differing if comparison.max_lsb is None else comparison.max_lsb
-        if off > tolerated:
-            problems.append(describe_difference(comparison, reference))
+    if comparison is not None and not campaign.settings.tolerance.allows(comparison):
+        problems.append(describe_difference(comparison, reference))
     if failed:
         sample, reason = min(failed.items())
         problems.append(f"{len(failed):,} samples failed on the board; first: #{sample}: {reason}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pytest_tinyml.verdict.compare import Comparison, compare
+from pytest_tinyml.verdict.compare import Comparison, Tolerance, compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,9 +139,9 @@ class RunHandle:
         self._harness.finish()
 
     @property
-    def tolerance_lsb(self) -> int:
-        """Largest difference per output that counts as equal, in steps."""
-        return self._campaign.settings.max_lsb
+    def tolerance(self) -> Tolerance:
+        """How far the board may be from the reference."""
+        return self._campaign.settings.tolerance
 
     @property
     def reference_name(self) -> str:

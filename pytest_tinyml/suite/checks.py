@@ -21,15 +21,9 @@ def _settings(config: pytest.Config) -> Settings:
 def check_shard(run: RunHandle, shard: range) -> None:
     """Compare one shard with the reference, within the tolerance of the session."""
     comparison = run.compare(shard)
-    within = (
-        comparison.differing == 0
-        if comparison.max_lsb is None or run.tolerance_lsb == 0
-        else comparison.max_lsb <= run.tolerance_lsb
-    )
-    if not within:
-        pytest.fail(
-            f"{describe_difference(comparison, run.reference_name)}; tolerated: {run.tolerance_lsb} LSB", pytrace=False
-        )
+    if not run.tolerance.allows(comparison):
+        difference = describe_difference(comparison, run.reference_name)
+        pytest.fail(f"{difference}; tolerated: {run.tolerance.describe(comparison)}", pytrace=False)
 
 
 def check_accuracy(run: RunHandle, config: pytest.Config) -> None:

@@ -66,6 +66,29 @@ class Comparison:
     confusion_reference: npt.NDArray[np.int64] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far a board's outputs may be from the reference's; the default is not at all.
+
+    Attributes:
+        lsb: largest difference of a quantised output, in steps.
+        absolute: largest difference of a float32 output.
+    """
+
+    lsb: int = 0
+    absolute: float = 0.0
+
+    def allows(self, comparison: Comparison) -> bool:
+        """Return whether a comparison is within the tolerance; without one, the bytes have to be the same."""
+        if comparison.max_lsb is not None:
+            return comparison.max_lsb <= self.lsb
+        return comparison.differing == 0 or comparison.max_abs <= self.absolute
+
+    def describe(self, comparison: Comparison) -> str:
+        """Say what would have been tolerated, in the unit of the comparison."""
+        return f"{self.lsb} LSB" if comparison.max_lsb is not None else f"{self.absolute:g}"
+
+
 def predictions(scores: npt.NDArray[Any], tensor: TensorSpec) -> npt.NDArray[np.int64]:
     """Return the predicted class of each sample, int64 [N]: the first of the largest outputs.
 

@@ -186,6 +186,17 @@ def test_quiet(project: Project) -> None:
     assert "tinyml: model" not in text
 
 
+@pytest.mark.parametrize("model", ["s1-float", "s1-ptq"])
+def test_inexact_reference(project: Project, model: str) -> None:
+    """Against LiteRT a board passes within a tolerance of its output's own unit, and fails without one."""
+    arguments = ["--board", "tflm", "--tinyml-model", model, "--tinyml-reference", "litert", "--tinyml-limit", "500"]
+    assert 0 == project.run(*arguments).ret
+    results = project.results()
+    assert results["passed"]
+    assert not results["reference"]["exact"]
+    assert 0 < results["reference"]["max_abs_tolerated"]
+
+
 def test_one_shard_only(project: Project) -> None:
     """A run of which one shard was selected is not passed unless all of its samples were answered and compared."""
     arguments = [*OWN, "--tinyml-shard-size=5", "--tinyml-option", "fault=slow=40000", "-k", "00000-00004"]

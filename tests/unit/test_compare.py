@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.records import TensorSpec
-from pytest_tinyml.verdict.compare import Flip, compare, describe_difference, differing_samples, predictions
+from pytest_tinyml.verdict.compare import Flip, Tolerance, compare, describe_difference, differing_samples, predictions
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -63,6 +63,29 @@ def test_floats_are_compared_by_their_bits() -> None:
     assert differing_samples(board, reference).tolist() == [False, True]
     finite = compare(board[1:], reference[1:], None, IDS[:1], FLOAT)
     assert (finite.differing, finite.max_lsb, finite.within_1_lsb_ratio, finite.max_abs) == (1, None, None, 0.0)
+
+
+@pytest.mark.parametrize(("lsb", "allowed"), [(0, False), (254, False), (255, True)])
+def test_tolerance_of_steps(lsb: int, allowed: bool) -> None:
+    """A quantised output is judged in steps, whatever the float tolerance."""
+    comparison = compare(BOARD, REFERENCE, None, IDS, INT8)
+    assert allowed == Tolerance(lsb=lsb, absolute=1e9).allows(comparison)
+    assert f"{lsb} LSB" == Tolerance(lsb=lsb).describe(comparison)
+
+
+@pytest.mark.parametrize(("off", "absolute", "allowed"), [(0, 0, True), (1e-6, 0, False), (1e-6, 1e-5, True)])
+def test_tolerance_of_floats(off: float, absolute: float, allowed: bool) -> None:
+    """A float output is judged by its own difference, and without a tolerance by its bits."""
+    reference = np.zeros((1, 3), dtype=np.float32)
+    comparison = compare(reference + np.float32(off), reference, None, IDS[:1], FLOAT)
+    assert allowed == Tolerance(lsb=99, absolute=absolute).allows(comparison)
+
+
+def test_nan_is_never_tolerated() -> None:
+    """A board that answers NaN where the host has a number is wrong within any tolerance."""
+    reference = np.zeros((1, 3), dtype=np.float32)
+    comparison = compare(np.full_like(reference, np.nan), reference, None, IDS[:1], FLOAT)
+    assert not Tolerance(absolute=1e9).allows(comparison)
 
 
 @pytest.mark.parametrize(

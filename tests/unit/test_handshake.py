@@ -13,6 +13,7 @@ from pytest_tinyml.campaign.handshake import CANARIES, CanaryReport, canary_ids,
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.errors import CanaryError, IdentityError
 from pytest_tinyml.records import CanaryResult, Identity, TensorSpec
+from pytest_tinyml.verdict.compare import Tolerance
 from tests.unit.simulated import FIRMWARE_SHA256, IDENTITY, MODEL, make_dataset, scores_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,14 @@ def judge(
 ) -> CanaryReport:
     """Check rounds of canaries."""
     return check_canaries(
-        rounds, ENCODER, MODEL, reference_scores(), before=before, board="b", reference="tflm", max_lsb=lsb
+        rounds,
+        ENCODER,
+        MODEL,
+        reference_scores(),
+        before=before,
+        board="b",
+        reference="tflm",
+        tolerance=Tolerance(lsb=lsb),
     )
 
 
@@ -91,7 +99,7 @@ def test_equally_wrong_scores_are_the_engine() -> None:
 def test_without_a_reference_the_engine_is_not_judged() -> None:
     """No host scores, no opinion; preprocessing and state are still judged."""
     rounds = [canaries(0), canaries(0)]
-    report = check_canaries(rounds, ENCODER, MODEL, None, board="b", reference="none", max_lsb=0)
+    report = check_canaries(rounds, ENCODER, MODEL, None, board="b", reference="none", tolerance=Tolerance())
     assert report.scores.shape == (3, 4)
 
 
