@@ -51,7 +51,7 @@ def test_sources_compile_without_a_warning(compiler: str, level: str, tmp_path: 
 
 def test_core_compiles_for_a_cortex_m4(tmp_path: Path) -> None:
     """The core needs nothing that a bare-metal compiler lacks, and unpacks in less than 1 KB of code."""
-    compiler = need("arm-none-eabi-gcc", in_ci=False)
+    compiler = need("arm-none-eabi-gcc")
     for source in CORE:
         target = tmp_path / f"{source.stem}.o"
         run(
