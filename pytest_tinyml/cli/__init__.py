@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.action(options)
+        sys.stdout.flush()
     except UsageError as error:
         print(f"tinyml: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -42,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tinyml: {error}", file=sys.stderr)
         return EXIT_FAILED
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough; nothing more can be said to it.
-        sys.stderr.close()
-        return 0
+        # The reader of a pipe (head, less) has seen enough. What is still buffered goes nowhere, quietly; see the note on
+        # SIGPIPE in the documentation of Python's signal module.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0
