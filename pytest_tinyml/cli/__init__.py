@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tinyml: {error}", file=sys.stderr)
         return EXIT_FAILED
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough. What is still buffered goes nowhere, as the note on SIGPIPE in
-        # the documentation of Python's module signal advises.
+        # The reader of a pipe (head, less) has seen enough. What is still buffered goes nowhere, as the note on SIGPIPE
+        # in the documentation of Python's module signal advises.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
