@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from pytest_tinyml.campaign.samples import EncodedWork
 
+if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_tinyml.campaign.samples import SampleEncoder
     from pytest_tinyml.errors import BoardError
     from pytest_tinyml.links.workqueue import WorkQueue
-    from pytest_tinyml.records import Encoding
     from pytest_tinyml.stores.runs import RunJournal
 
 RENEW_S = 5.0
@@ -25,7 +24,7 @@ MAX_STRIKES = 2
 """A sample that was on the board in so many crashes is recorded as failed."""
 
 
-class BoardWork:
+class BoardWork(EncodedWork):
     """Implements `links.work.Work` for one board; used by that board's thread alone.
 
     After a crash the samples that were on the board are sent one by one, so that a second crash names its sample.
@@ -44,10 +43,11 @@ class BoardWork:
 
     def __init__(self, board: str, queue: WorkQueue, encoder: SampleEncoder, run: RunJournal) -> None:
         """Begin without a session: the campaign sets it when the board is open."""
+        super().__init__(encoder)
         self.session = 0
         self.answered = 0
         self.given_up: list[int] = []
-        self._board, self._queue, self._encoder, self._run = board, queue, encoder, run
+        self._board, self._queue, self._run = board, queue, run
         self._suspects: set[int] = set()
         self._leased: set[int] = set()
         self._renewed = self._committed = time.monotonic()
@@ -79,18 +79,6 @@ class BoardWork:
     def flush(self) -> None:
         """See `Work.flush`."""
         self._commit()
-
-    def encoding(self, offered: frozenset[Encoding], *, packed: bool) -> Encoding:
-        """See `Work.encoding`."""
-        return self._encoder.choose(offered, packed=packed)
-
-    def raw(self, encoding: Encoding, ids: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """See `Work.raw`."""
-        return self._encoder.raw(encoding, ids)
-
-    def packed(self, encoding: Encoding, sample: int) -> bytes:
-        """See `Work.packed`."""
-        return self._encoder.packed(encoding, sample)
 
     def answer(self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]) -> None:
         """See `Work.answer`: in the journal before it counts as done.

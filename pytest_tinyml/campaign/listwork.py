@@ -6,6 +6,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from pytest_tinyml.campaign.samples import EncodedWork
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,10 +15,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_tinyml.campaign.samples import SampleEncoder
-    from pytest_tinyml.records import Encoding
 
 
-class ListWork:
+class ListWork(EncodedWork):
     """Implements `links.work.Work` for one board.
 
     Args:
@@ -32,11 +33,12 @@ class ListWork:
 
     def __init__(self, encoder: SampleEncoder, ids: Sequence[int]) -> None:
         """Queue the samples."""
+        super().__init__(encoder)
         self.scores: dict[int, bytes] = {}
         self.repeats: list[tuple[int, bytes]] = []
         self.failed: dict[int, str] = {}
         self.notes: list[tuple[str, str]] = []
-        self._encoder, self._ids = encoder, tuple(ids)
+        self._ids = tuple(ids)
         self._free: deque[int] = deque(ids)
 
     def again(self) -> None:
@@ -55,18 +57,6 @@ class ListWork:
     def wait(self, timeout_s: float) -> None:
         """See `Work.wait`; nobody else can free a sample."""
         time.sleep(min(timeout_s, 0.01))
-
-    def encoding(self, offered: frozenset[Encoding], *, packed: bool) -> Encoding:
-        """See `Work.encoding`."""
-        return self._encoder.choose(offered, packed=packed)
-
-    def raw(self, encoding: Encoding, ids: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """See `Work.raw`."""
-        return self._encoder.raw(encoding, ids)
-
-    def packed(self, encoding: Encoding, sample: int) -> bytes:
-        """See `Work.packed`."""
-        return self._encoder.packed(encoding, sample)
 
     def answer(self, ids: npt.NDArray[np.uint32], ticks: npt.NDArray[np.uint32], scores: npt.NDArray[np.uint8]) -> None:
         """See `Work.answer`."""

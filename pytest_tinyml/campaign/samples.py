@@ -122,3 +122,27 @@ class SampleEncoder:
         if encoding in _UNPACKED:
             return self.packed(encoding, sample)
         return self.raw(encoding, [sample]).tobytes()
+
+
+class EncodedWork:
+    """The part of `links.work.Work` that is the encoder's: how samples travel, and their bytes.
+
+    Args:
+        encoder: of the data set.
+    """
+
+    def __init__(self, encoder: SampleEncoder) -> None:
+        """Keep the encoder."""
+        self._encoder = encoder
+
+    def encoding(self, offered: frozenset[Encoding], *, packed: bool) -> Encoding:
+        """See `Work.encoding`."""
+        return self._encoder.choose(offered, packed=packed)
+
+    def raw(self, encoding: Encoding, ids: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """See `Work.raw`."""
+        return self._encoder.raw(encoding, ids)
+
+    def packed(self, encoding: Encoding, sample: int) -> bytes:
+        """See `Work.packed`."""
+        return self._encoder.packed(encoding, sample)

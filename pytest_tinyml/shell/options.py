@@ -44,14 +44,6 @@ def _at_least(low: int) -> Callable[[str], int]:
     return parse
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        msg = "must be a positive number of seconds"
-        raise ValueError(msg)
-    return value
-
-
 def _ratio(text: str) -> float:
     value = float(text)
     if not 0.0 <= value <= 1.0:
@@ -60,12 +52,15 @@ def _ratio(text: str) -> float:
     return value
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < float("inf"):
-        msg = "must be a positive number"
-        raise ValueError(msg)
-    return value
+def _positive(what: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not 0.0 < value < float("inf"):
+            msg = f"must be a positive number{what}"
+            raise ValueError(msg)
+        return value
+
+    return parse
 
 
 OPTIONS = (
@@ -82,10 +77,11 @@ OPTIONS = (
            help="difference tolerated per output, in steps (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
     Option(name="count", metavar="N", parse=_at_least(1), default=1, help="number of boards that share the work"),
-    Option(name="timeout", metavar="S", parse=_seconds, default=10.0, help="longest silence of a board, in seconds"),
+    Option(name="timeout", metavar="S", parse=_positive(" of seconds"), default=10.0,
+           help="longest silence of a board, in seconds"),
     Option(name="shard-size", metavar="N", parse=_at_least(1), default=1000, help="samples per test"),
     Option(name="min-top1", metavar="RATIO", parse=_ratio, default=None, help="fail below this accuracy, e.g. 0.99"),
-    Option(name="max-latency", metavar="US", parse=_positive, default=None,
+    Option(name="max-latency", metavar="US", parse=_positive(""), default=None,
            help="fail above this median latency in microseconds; never applied to an emulated wall clock"),
     Option(name="max-arena", metavar="BYTES", parse=_at_least(1), default=None, help="fail above this arena use"),
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
