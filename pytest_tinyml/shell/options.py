@@ -151,10 +151,17 @@ def read_settings(config: pytest.Config, board: str) -> Settings:
         if text is None:
             text = config.getini(option.key) or None
         values[option.key.removeprefix("tinyml_")] = option.default if text is None else _parse(option, text)
-    # Like pytest's own: what is typed is relative to the current folder, what is configured to the project.
+    # Like pytest's own: what is typed is relative to the current folder, what is configured to the project. Without an
+    # ini file there is no project: pytest's root is then wherever it finds the paths on the command line to meet.
+    here = config.invocation_params.dir
+    project = here if config.inipath is None else config.rootpath
+    typed = {key: config.getoption(f"tinyml_{key}") is not None for key in values}
     for key in ("report", "journal"):
-        on_line = config.getoption(f"tinyml_{key}") is not None
-        values[key] = (config.invocation_params.dir if on_line else config.rootpath) / values[key]
+        values[key] = (here if typed[key] else project) / values[key]
+    for key in ("model", "dataset"):
+        configured = not typed[key] and config.getini(f"tinyml_{key}")
+        if configured and (project / configured.partition("#")[0]).exists():
+            values[key] = str(project / configured)
     return Settings(board=board, fresh=config.getoption("--tinyml-fresh"), **values)
 
 

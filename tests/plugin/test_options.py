@@ -10,6 +10,8 @@ from pytest_tinyml.shell.options import OPTIONS
 from tests.projects import OWN, output, refusal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.projects import Project
 
 BAD = [
@@ -82,6 +84,30 @@ def test_paths_are_relative_to_where_they_were_written(project: Project) -> None
         project.run("--board=native", *own, "--tinyml-report=out").assert_outcomes(passed=7)
     assert (below / "out" / "results.json").is_file()
     assert (project.path / "kept" / "journal.sqlite").is_file()
+
+
+def test_files_named_in_the_ini_file(project: Project) -> None:
+    """A model and a data set of the ini file are the project's, from whatever folder pytest is started."""
+    project.pytester.makeini("[pytest]\ntinyml_model = own.tflite\ntinyml_dataset = own.npz")
+    below = project.path / "below"
+    below.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(below)
+        project.run("--board=native").assert_outcomes(passed=7)
+    assert project.results()["dataset"]["count"] == 40
+
+
+def test_without_an_ini_file_the_current_folder_receives_everything(project: Project, tmp_path: Path) -> None:
+    """Pytest takes values of options for paths and may find its root far above; no report belongs there."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    data = (project.path / "own.npz").rename(elsewhere / "own.npz")
+    arguments = ["--board=native", "--tinyml-model", "own.tflite", "--tinyml-dataset", str(data)]
+    result = project.pytester.runpytest_subprocess("--pyargs", "pytest_tinyml.suite", *arguments)
+    result.assert_outcomes(passed=7)
+    assert f"rootdir: {project.path}" not in result.outlines
+    assert project.results()["passed"]
+    assert project.journal.is_file()
 
 
 def test_help_lists_every_option(project: Project) -> None:
