@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -77,6 +78,18 @@ class Project:
     def journal(self) -> Path:
         """The journal at its default place."""
         return self.path / ".tinyml" / "journal.sqlite"
+
+    def answers(self) -> int:
+        """Count the answers in the journal, also while a run is writing to it; 0 without one."""
+        if not self.journal.exists():
+            return 0
+        try:
+            db = sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True, timeout=5.0)
+            ((rows,),) = db.execute("SELECT count(*) FROM result").fetchall()
+            db.close()
+        except sqlite3.OperationalError:
+            return 0  # in the moment in which it is made
+        return int(rows)
 
 
 def output(result: pytest.RunResult) -> str:

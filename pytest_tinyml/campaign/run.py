@@ -192,7 +192,7 @@ class Campaign:
         self.run.finish()
         self.bench.check_canaries_again()
 
-    def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    def infer(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """See `Bench.infer`; ends a run that is going on."""
         self.end_threads()
         return self.bench.infer(images)

@@ -37,10 +37,7 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np  # noqa: PLC0415 - not needed to print a help text
 
     from pytest_tinyml.boards.registry import Registry, registered  # noqa: PLC0415
-    from pytest_tinyml.campaign.bench import Bench  # noqa: PLC0415
-    from pytest_tinyml.campaign.plan import make_boards, make_plan  # noqa: PLC0415
-    from pytest_tinyml.campaign.reference import ReferenceRun  # noqa: PLC0415
-    from pytest_tinyml.campaign.samples import SampleEncoder  # noqa: PLC0415
+    from pytest_tinyml.campaign.plan import make_campaign, make_plan  # noqa: PLC0415
     from pytest_tinyml.verdict.metrics import dequantize  # noqa: PLC0415
 
     plan = make_plan(
@@ -54,25 +51,16 @@ def run(options: argparse.Namespace) -> None:
     if not 0 <= options.index < len(plan.dataset):
         msg = f"--index {options.index}: {plan.dataset.name} has samples 0 to {len(plan.dataset) - 1}"
         raise UsageError(msg)
-    encoder = SampleEncoder(plan.model, plan.dataset)
-    reference = ReferenceRun(plan.reference, plan.model, plan.dataset, encoder, samples=1)
     with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
-        bench = Bench(
-            boards=tuple(make_boards(plan, Path(scratch), timeout_s=10.0)),
-            engine=plan.kind.engine,
-            model=plan.model,
-            dataset=plan.dataset,
-            samples=1,
-            reference=reference,
-            tolerance=plan.tolerance,
-            encoder=encoder,
-        )
+        folder = Path(scratch)
+        campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=10.0, fresh=True)
         try:
-            scores = bench.infer(plan.dataset.images[options.index : options.index + 1])
-            identity = bench.identity
+            scores = campaign.infer(plan.dataset.images[options.index : options.index + 1])
         finally:
-            bench.close()
-    expected = reference.canary_scores(encoder.tensors([options.index]))
+            campaign.close()
+            campaign.close_journal()
+    identity, reference = campaign.bench.identity, campaign.reference
+    expected = reference.canary_scores(campaign.bench.encoder.tensors([options.index]))
     image = plan.dataset.images[options.index]
     if image.dtype == np.uint8:
         print(picture(image))

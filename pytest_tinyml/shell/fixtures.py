@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_tinyml.shell.options import NO_BOARD
+
 if TYPE_CHECKING:
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def _harness(config: pytest.Config) -> Harness:
     harness: Harness | None = config.pluginmanager.get_plugin("tinyml-harness")
     if harness is None:
-        pytest.skip("needs a board: pytest --board native (tinyml boards lists them)")
+        pytest.skip(NO_BOARD)
     return harness
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+NO_BOARD = "needs a board: pytest --board native (tinyml boards lists them)"
+"""Why a test that uses a board skips without one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One option: ``--tinyml-NAME`` on the command line, ``tinyml_name`` in the ini file; the command line wins."""

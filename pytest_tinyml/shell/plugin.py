@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tinyml.shell import fixtures, hookspecs
-from pytest_tinyml.shell.options import add_options, board_name, read_settings
+from pytest_tinyml.shell.options import NO_BOARD, add_options, board_name, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-HINT = "needs a board: pytest --board native (tinyml boards lists them)"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if board_name(config) is None:
         for item in items:
             if uses_board(item):
-                item.add_marker(pytest.mark.skip(reason=HINT))
+                item.add_marker(pytest.mark.skip(reason=NO_BOARD))
         return
     if config.args_source is config.ArgsSource.ARGS:
         return

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
+from tests.presence import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +22,7 @@ SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=
 def need(tool: str) -> str:
     """Return a program's name; without the program the test is skipped, in CI it fails."""
     if shutil.which(tool) is None:
-        reason = f"{tool} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{reason}, and in CI it has to be")
-        pytest.skip(reason)
+        lacking(f"{tool} is not installed")
     return tool
 
 

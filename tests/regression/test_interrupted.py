@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -18,29 +17,17 @@ if TYPE_CHECKING:
 SLOW = (*S1, "--tinyml-limit=6000", "--tinyml-option=fault=slow=300")
 
 
-def _count(project: Project) -> int:
-    if not project.journal.exists():
-        return 0
-    try:
-        db = sqlite3.connect(f"file:{project.journal}?mode=ro", uri=True, timeout=5.0)
-        ((rows,),) = db.execute("SELECT count(*) FROM result").fetchall()
-        db.close()
-    except sqlite3.OperationalError:
-        return 0  # in the moment in which it is made
-    return int(rows)
-
-
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["pytest", "terminal"])
 def test_ctrl_c(project: Project, send: Callable[[int, int], None]) -> None:
     """SIGINT, also as a terminal sends it to all processes: exit code 2, no traceback of ours, and it resumes."""
     process = project.spawn(*SLOW)
-    wait_until(lambda: _count(project) >= 1500, 30.0, process)
+    wait_until(lambda: project.answers() >= 1500, 30.0, process)
     send(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=15)
     assert process.returncode == 2, text
     assert session_members(process.pid) == []
     assert "Traceback" not in text
-    answered = _count(project)
+    answered = project.answers()
     assert 1500 <= answered < 6000
     assert f"the journal keeps the {answered:,} answers: the same command goes on from there" in text
     results = project.results()
@@ -56,7 +43,7 @@ def test_ctrl_c(project: Project, send: Callable[[int, int], None]) -> None:
 def test_fresh_starts_over(project: Project) -> None:
     """--tinyml-fresh measures again what an interrupted run had measured."""
     process = project.spawn(*SLOW)
-    wait_until(lambda: _count(project) >= 500, 30.0, process)
+    wait_until(lambda: project.answers() >= 500, 30.0, process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=15)
     result = project.run(*S1, "--tinyml-limit=6000", "--tinyml-fresh")
@@ -95,7 +82,7 @@ def test_disk_full_during_the_run(project: Project) -> None:
     assert "What was committed before is safe; free some space" in text
     assert "start again to resume" in text
     assert text.count("FAILED test_board.py") == 1
-    answered = _count(project)
+    answered = project.answers()
     (project.path / "conftest.py").unlink()
     result = project.run(*S1)
     result.assert_outcomes(passed=34)
@@ -124,13 +111,13 @@ def test_report_that_cannot_be_written(project: Project, how: str, *, terminal: 
     assert "Traceback" not in text
     assert f"ERROR: cannot write {project.path}/tinyml-report/results.json: " in text
     assert "; every result is safe in the journal" in text
-    assert _count(project) == 500
+    assert project.answers() == 500
 
 
 def test_second_session_on_the_same_run(project: Project) -> None:
     """Two sessions cannot work on one run: the second says which process has it, and the first goes on."""
     process = project.spawn(*SLOW)
-    wait_until(lambda: _count(project) >= 100, 30.0, process)
+    wait_until(lambda: project.answers() >= 100, 30.0, process)
     result = project.run(*S1, "--tinyml-limit=6000", "--tinyml-report=other")
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] == 1

@@ -36,20 +36,8 @@ def _scores(journal: Path) -> list[tuple[int, bytes]]:
     return rows
 
 
-def _count(journal: Path) -> int:
-    if not journal.exists():
-        return 0
-    try:
-        db = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=5.0)
-        ((rows,),) = db.execute("SELECT count(*) FROM result").fetchall()
-        db.close()
-    except sqlite3.OperationalError:
-        return 0  # in the moment in which it is made
-    return int(rows)
-
-
-def _reached(journal: Path, moment: int) -> bool:
-    return _count(journal) >= moment
+def _reached(project: Project, moment: int) -> bool:
+    return project.answers() >= moment
 
 
 def test_resumed_run_equals_an_undisturbed_one(project: Project, pytestconfig: pytest.Config) -> None:
@@ -62,7 +50,7 @@ def test_resumed_run_equals_an_undisturbed_one(project: Project, pytestconfig: p
     kept = 0
     for moment in moments:
         process = project.spawn(*RUN)
-        wait_until(partial(_reached, project.journal, max(moment, kept + 1)), 30.0, process)
+        wait_until(partial(_reached, project, max(moment, kept + 1)), 30.0, process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
         # Boards and references see the end of their lines, or that their parent is gone.
@@ -70,7 +58,7 @@ def test_resumed_run_equals_an_undisturbed_one(project: Project, pytestconfig: p
         while session_members(process.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert session_members(process.pid) == []
-        answered = _count(project.journal)
+        answered = project.answers()
         assert max(moment, kept + 1) <= answered < SAMPLES
         kept = answered
     with project.spawn(*S1) as process:

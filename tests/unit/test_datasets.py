@@ -13,6 +13,7 @@ from pytest_tinyml.errors import DatasetError, UnknownNameError, UsageError
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.samples import digest
 from pytest_tinyml.stores.splits import MNIST_TEST_SHA256, seeded_split
+from tests.presence import lacking
 from tests.unit.dataset_files import IMAGES, LABELS, csv_text, write_idx_folder
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -134,7 +135,7 @@ def test_class_names(idx_folder: Path) -> None:
 def test_fashion_mnist() -> None:
     """Fashion-MNIST, 70,000 images in gzipped IDX files, is a second data set of the same format."""
     if not FASHION.is_dir():
-        pytest.skip("Fashion-MNIST is not installed: apt install dataset-fashion-mnist")
+        lacking("Fashion-MNIST is not installed (apt install dataset-fashion-mnist)")
     dataset = load_dataset(str(FASHION))
     assert (10_000, 28, 28) == dataset.images.shape
     assert dataset.labels is not None

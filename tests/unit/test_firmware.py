@@ -12,11 +12,16 @@ import pytest
 from pytest_tinyml import firmware, paths
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
+from tests.firmware.tools import need
 
 NULL_ENGINE = sorted((assets_dir("firmware") / "engines" / "null").glob("*.c"))
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+@pytest.fixture(autouse=True)
+def compiler() -> str:
+    """Every test here builds something."""
+    return need("cc")
 
 
 @pytest.fixture
@@ -134,8 +139,7 @@ def test_two_processes_may_build_at_the_same_time(cache: Path) -> None:
 
 def test_sizes_agree_with_the_program_headers(cache: Path) -> None:
     """Our reading of the ELF file agrees with readelf's."""
-    if shutil.which("readelf") is None:
-        pytest.skip("readelf is not installed")
+    need("readelf")
     built = firmware.build_native(NULL_ENGINE, [])
     assert built.path.is_relative_to(cache)
     text = subprocess.run(["readelf", "-lW", built.path], capture_output=True, text=True, check=True).stdout
