@@ -30,6 +30,7 @@ class BoardRequest:
         work_dir: folder for console logs and build output; exists.
         index: 0-based number among boards of the same kind.
         link: how samples shall travel, one of the kind's `links`; None for its first.
+        clock: what inferences shall be timed with, one of the kind's `clocks`; None for its first.
         timeout_s: longest silence while an answer is due.
         options: board-specific settings by name, e.g. ``fault`` (plant a failure, for tests).
     """
@@ -38,6 +39,7 @@ class BoardRequest:
     work_dir: Path
     index: int = 0
     link: str | None = None
+    clock: str | None = None
     timeout_s: float = 10.0
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,6 +103,8 @@ class BoardKind(Protocol):
     """Whether its wall clock is that of the part; the latency of anything else is shown, and never gated."""
     links: tuple[str, ...]
     """Names that `BoardRequest.link` may have; the first is the default."""
+    clocks: tuple[str, ...]
+    """Names that `BoardRequest.clock` may have, of `records.Clock` in lower case; the first is the default."""
     options: Mapping[str, str]
     """Names that `BoardRequest.options` may have (``--tinyml-option NAME=VALUE``), each with its meaning."""
 

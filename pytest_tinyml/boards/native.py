@@ -64,6 +64,7 @@ class NativeKind:
     engine = "aot"
     hardware = False
     links: tuple[str, ...] = LINKS
+    clocks: tuple[str, ...] = ("wall",)
     options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; firmware/apps/native/faults.c has all"}
 
     def missing(self) -> list[Missing]:

@@ -72,6 +72,7 @@ class TflmKind:
     summary = "TensorFlow Lite Micro's own interpreter on this computer"
     engine = "tflm"
     hardware = False
+    clocks: tuple[str, ...] = ("wall",)
     options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; boards/tflm_worker.py has all"}
     links: tuple[str, ...] = LINKS
 

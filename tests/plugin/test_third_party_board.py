@@ -121,6 +121,7 @@ class AcmeKind:
     engine = "acme-tflm"
     hardware = False
     links = ("socket",)
+    clocks = ("wall",)
     options = {}
 
     def missing(self):
