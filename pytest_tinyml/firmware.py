@@ -91,8 +91,10 @@ def build_native(
         UsageError: the cache folder cannot be written.
     """
     root = assets_dir("firmware")
-    own_dirs = [root / "core" / "include", root / "ports" / "native", root / "apps" / "native"]
-    own = [file for name in ("core/src", "ports/native", "apps/native") for file in sorted((root / name).glob("*.c"))]
+    own_dirs = [root / name for name in ("core/include", "ports/common", "ports/native", "apps/common", "apps/native")]
+    folders = ("core/src", "ports/native", "apps/common", "apps/native")
+    own = [file for name in folders for file in sorted((root / name).glob("*.c"))]
+    own.append(root / "ports" / "common" / "fault_report.c")
     sources = [*own, *engine_sources]
     compiler = find_compiler()
     flags = [*_FLAGS, *(f"-D{name}={value}" for name, value in sorted((defines or {}).items())), *extra_flags]

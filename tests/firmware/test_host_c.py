@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 TESTS = FIRMWARE / "tests"
 NATIVE = [
     *sorted((FIRMWARE / "ports" / "native").glob("*.c")),
+    FIRMWARE / "ports" / "common" / "fault_report.c",
     *sorted((FIRMWARE / "apps" / "native").glob("*.c")),
+    *sorted((FIRMWARE / "apps" / "common").glob("*.c")),
     *sorted((FIRMWARE / "engines" / "null").glob("*.c")),
 ]
 NATIVE_FLAGS = (
-    f"-I{FIRMWARE / 'ports' / 'native'}",
-    f"-I{FIRMWARE / 'apps' / 'native'}",
+    *(f"-I{FIRMWARE / kind / name}" for kind in ("ports", "apps") for name in ("common", "native")),
     '-DTML_FIRMWARE_SHA256="' + "0" * 64 + '"',
     '-DTML_FIRMWARE_VERSION="test"',
 )

@@ -1,10 +1,13 @@
 /* The firmware core as a Linux process: the board `native`. Wiring only. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "faults.h"
 #include "port_native.h"
@@ -20,16 +23,63 @@
 #define SMALLEST_TX 1024U
 
 static int usage(FILE *to, const char *program) {
-    fprintf(to,
-            "usage: %s (--fd N | --tty PATH) [options]\n"
-            "  --fd N              talk on this inherited socket; 512 KB window, 128 KB frames\n"
-            "  --tty PATH          talk on this terminal, in raw mode; 8 KB window, 4 KB frames\n"
-            "  --baud N            of a terminal that has one (115200)\n"
-            "  --rx-window BYTES   --max-frame BYTES\n"
-            "  --board NAME        in IDENTITY (native)\n" FAULT_HELP,
-            program);
+    fprintf(
+        to,
+        "usage: %s (--fd N | --tty PATH) [options]\n"
+        "  --fd N              talk on this inherited socket; 512 KB window, 128 KB frames\n"
+        "  --tty PATH          talk on this terminal, in raw mode; 8 KB window, 4 KB frames\n"
+        "  --baud N            of a terminal that has one (115200)\n"
+        "  --rx-window BYTES   --max-frame BYTES\n"
+        "  --board NAME        in IDENTITY (native)\n"
+        "  --fault KIND        misbehave (may be repeated; faults.h has the kinds). Deadly here are crash (SIGSEGV),\n"
+        "                      abort, exit (code 3) and hang (endless loop), each with @N or #ID\n"
+        "  --fault-once PATH   no fault if PATH exists; it is created when one happens\n",
+        program);
     return to == stdout ? 0 : 2;
 }
+
+/* ---- planted faults ---- */
+
+static const char *once_path;
+
+/* Remembers in the file of --fault-once that it has happened. */
+static bool may_happen(const char *what) {
+    if (once_path != NULL) {
+        int fd = open(once_path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+        if (fd < 0) {
+            return false;
+        }
+        close(fd);
+    }
+    fprintf(stderr, "fault injected: %s\n", what);
+    return true;
+}
+
+static void crash(void) {
+    volatile int *volatile nowhere = NULL;
+    *nowhere = 1;
+}
+
+static void leave(void) {
+    _exit(3);
+}
+
+static void hang(void) {
+    for (;;) {
+        pause();
+    }
+}
+
+static void wait_us(uint32_t us) {
+    struct timespec left = {.tv_sec = (time_t)(us / 1000000U), .tv_nsec = (long)(us % 1000000U) * 1000};
+    while (nanosleep(&left, &left) != 0) {
+    }
+}
+
+static const fault_death deaths[] = {{"crash", crash}, {"abort", abort}, {"exit", leave}, {"hang", hang}, {NULL, NULL}};
+static const fault_board fault_ways = {.deaths = deaths, .may_happen = may_happen, .wait_us = wait_us};
+
+/* ---- options ---- */
 
 static bool parse_bytes(const char *text, uint32_t *value) {
     char *end;
@@ -44,7 +94,6 @@ typedef struct {
     const char *board;
     uint32_t fd, baud, rx_window, max_frame;
     bool has_fd;
-    faults *faults;
 } options;
 
 static bool parse_options(int argc, char **argv, options *o) {
@@ -84,10 +133,10 @@ static bool parse_options(int argc, char **argv, options *o) {
             o->board = optarg;
             break;
         case FAULT:
-            good = faults_add(o->faults, optarg) && good;
+            good = faults_add(optarg) && good;
             break;
         case FAULT_ONCE:
-            faults_once(o->faults, optarg);
+            once_path = optarg;
             break;
         case 'h':
             exit(usage(stdout, argv[0]));
@@ -102,7 +151,8 @@ int main(int argc, char **argv) {
     static native_line line;
     static tml_port port;
     static tml_session session;
-    options o = {.board = "native", .baud = 115200, .faults = faults_new()};
+    options o = {.board = "native", .baud = 115200};
+    faults_init(&fault_ways);
     if (!parse_options(argc, argv, &o)) {
         return usage(stderr, argv[0]);
     }
@@ -114,9 +164,8 @@ int main(int argc, char **argv) {
     native_port_init(&port, &line, argv);
     port.board = o.board;
 
-    size_t input_bytes = tml_tensor_bytes(&tml_the_model.input);
     size_t output_bytes = tml_tensor_bytes(&tml_the_model.output);
-    tml_engine *engine = faults_wrap(o.faults, &port, &tml_the_engine, input_bytes, output_bytes);
+    tml_engine *engine = faults_wrap(&port, &tml_the_engine, &tml_the_model, &session);
     uint32_t max_frame = o.max_frame != 0 ? o.max_frame : o.has_fd ? 1U << 17 : 1U << 12;
     uint32_t rx_window = o.rx_window != 0 ? o.rx_window : o.has_fd ? 1U << 19 : 1U << 13;
     /* One result of any model must fit, however small the frames that are received. */
@@ -136,11 +185,11 @@ int main(int argc, char **argv) {
         .tx_size = tx_size,
         .rx_window = rx_window,
     };
-    if (engine == NULL || config.rx == NULL || config.frame == NULL || config.tx == NULL) {
+    if (config.rx == NULL || config.frame == NULL || config.tx == NULL) {
         fprintf(stderr, "out of memory\n");
         return 1;
     }
-    native_report_faults(&line, &session);
+    native_report_faults(&session);
     native_die_with_parent();
     if (tml_session_init(&session, &config) != TML_OK) {
         fprintf(stderr, "bad configuration: the window must hold two frames of at least 64 bytes\n");

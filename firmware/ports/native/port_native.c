@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,7 +36,10 @@ static uint32_t port_uptime_ms(void *context) {
 
 static void port_log(void *context, const char *text) {
     (void)context;
-    fprintf(stderr, "%s\n", text);
+    /* Not stdio: a fault handler logs too. What standard error does not take is lost. */
+    struct iovec parts[] = {{(char *)(uintptr_t)text, strlen(text)}, {"\n", 1}};
+    ssize_t written = writev(STDERR_FILENO, parts, 2);
+    (void)written;
 }
 
 static bool port_stat(void *context, tml_stat key, uint64_t *value) {

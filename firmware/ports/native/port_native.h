@@ -19,9 +19,9 @@ int native_open_tty(native_line *line, const char *path, unsigned long baud);
 /* Fills in the table of operations. */
 void native_port_init(tml_port *port, native_line *line, char **argv);
 
-/* From now on a fatal signal is reported to the host as ERROR FAULT before the process dies of it. Both must outlive
- * it. */
-void native_report_faults(const native_line *line, const tml_session *session);
+/* From now on a fatal signal is reported to the host as ERROR FAULT before the process dies of it. The
+ * session must outlive it. */
+void native_report_faults(const tml_session *session);
 
 /* Ends this process within a second of its parent's death, whatever it is doing. */
 void native_die_with_parent(void);
