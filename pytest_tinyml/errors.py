@@ -10,6 +10,7 @@ TinymlError
 │   ├── MissingToolError       a program is absent; names the command that installs it
 │   └── JournalError           the journal cannot be used (other schema, locked, damaged)
 ├── BuildError                 a compiler or converter failed; carries its output's path
+│   └── DoesNotFitError        ... because the part's memory is too small for the model
 ├── WireError                  bytes that are not a well-formed frame or message
 ├── BoardError                 the board failed while it was in use
 │   ├── BoardTimeoutError      ... it did not answer within its bound
@@ -26,7 +27,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -142,8 +143,30 @@ class BuildError(TinymlError):
 
     def __init__(self, message: str, log_path: Path | None = None) -> None:
         """Append the log's path to the message."""
+        self.message, self.log_path = message, log_path
+        super().__init__(message)
+
+    def keep_log(self, log_path: Path) -> None:
+        """Say where the tool's output was put, known only when the failed build is cleared away."""
         self.log_path = log_path
-        super().__init__(message if log_path is None else f"{message}\nfull output: {log_path}")
+
+    def __str__(self) -> str:
+        """Return the message and the log's path."""
+        return self.message if self.log_path is None else f"{self.message}\nfull output: {self.log_path}"
+
+
+class DoesNotFitError(BuildError):
+    """The firmware for a model is larger than the part.
+
+    Args:
+        message: which memory, by how many bytes, and which boards would do.
+        needed: bytes that it takes of each memory of which there is too little, by name.
+    """
+
+    def __init__(self, message: str, needed: Mapping[str, int]) -> None:
+        """Keep the numbers beside the text."""
+        self.needed = dict(needed)
+        super().__init__(message)
 
 
 class WireError(TinymlError):

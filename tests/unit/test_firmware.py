@@ -54,7 +54,7 @@ def test_a_second_build_is_taken_from_the_cache(cache: Path, monkeypatch: pytest
     def fail(*unused: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(firmware, "_compile", fail)
+    monkeypatch.setattr(firmware.native, "_compile", fail)
     assert first == firmware.build_native(NULL_ENGINE, [])
 
 

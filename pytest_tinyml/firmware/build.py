@@ -1,0 +1,116 @@
+"""The parts that all builds share: what counts as the same firmware, where it is kept, how a tool is run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml.errors import BuildError, UsageError
+from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+STEP_TIMEOUT_S: Final = 600.0
+LOG: Final = "build.log"
+_FIRST_ERROR: Final = re.compile(
+    r"^.*(?:\berror:|undefined reference|undefined symbol|multiple definition|cannot find|CMake Error).*$",
+    re.MULTILINE,
+)
+
+
+def compiler_version(compiler: Sequence[str]) -> str:
+    """Return the compiler's own description of itself, target included."""
+    done = subprocess.run([*compiler, "-v"], capture_output=True, text=True, timeout=60, check=False)
+    return done.stderr
+
+
+def digest_of(root: Path, files: Iterable[Path], texts: Sequence[str]) -> str:
+    """Return the digest of files, by their place in the firmware tree `root` or else by name, and of texts."""
+    tree = root.resolve()
+    entries: set[tuple[str, bytes]] = set()
+    for file in files:
+        path = file.resolve()
+        name = path.relative_to(tree).as_posix() if path.is_relative_to(tree) else f"generated/{path.name}"
+        entries.add((name, hashlib.sha256(path.read_bytes()).digest()))
+    parts = [item for name, content in sorted(entries) for item in (name.encode(), content)]
+    total = hashlib.sha256()
+    for part in (*parts, b"", *(text.encode() for text in texts)):
+        total.update(len(part).to_bytes(4, "little") + part)
+    return total.hexdigest()
+
+
+def kept(digest: str, program: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder of a build in the cache, made by `make` if it is not there.
+
+    Args:
+        digest: what went in.
+        program: name of the file without which the folder is not complete.
+        make: builds into the empty folder that it is given, and leaves `LOG` there whatever happens.
+
+    Raises:
+        UsageError: the cache folder cannot be written.
+        BuildError: from `make`; the log is kept.
+    """
+    store = cache_dir() / "firmware"
+    entry = store / digest
+    if (entry / program).is_file():
+        return entry
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".building-", dir=store))
+    except OSError as error:
+        msg = (
+            f"cannot write the cache folder {store} ({error.strerror}); set {CACHE_VARIABLE} to one that can be written"
+        )
+        raise UsageError(msg) from error
+    try:
+        # In a folder of our own, moved into place whole, so that nobody sees half an entry.
+        make(work)
+        try:
+            work.rename(entry)
+        except OSError:
+            # Another process was faster: its entry is the same as ours.
+            if not (entry / program).is_file():
+                raise
+    except BuildError as error:
+        if (work / LOG).is_file():
+            error.keep_log(Path(shutil.copyfile(work / LOG, store / f"{digest[:16]}-failed.log")))
+        raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return entry
+
+
+def first_error(output: str) -> str:
+    """Return the line of a tool's output that says what is wrong."""
+    found = _FIRST_ERROR.search(output)
+    lines = output.strip().splitlines()
+    return found.group().strip() if found else (lines[-1] if lines else "no output")
+
+
+def run_step(step: Sequence[str], cwd: Path | None = None) -> tuple[int, str]:
+    """Run one command; return its exit code and what it said, the command itself first."""
+    head = f"$ {shlex.join(step)}\n"
+    try:
+        done = subprocess.run(
+            step,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=STEP_TIMEOUT_S,
+            check=False,
+            cwd=cwd,
+            env={**os.environ, "LC_ALL": "C"},  # the first error is looked for in English
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"{head}error: no end after {STEP_TIMEOUT_S:.0f} s\n"
+    return done.returncode, head + done.stdout

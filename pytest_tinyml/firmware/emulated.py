@@ -1,0 +1,245 @@
+"""The firmware of emulated processors, cross-compiled by CMake from ``firmware/apps/emulated``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml import __version__
+from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.errors import BuildError, DoesNotFitError, MissingToolError
+from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first_error, kept, run_step
+from pytest_tinyml.firmware.image import Firmware, memory_use, regions, symbol_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PROGRAM: Final = "firmware.elf"
+_MAP: Final = "firmware.map"
+_FRAMES: Final = "frames.txt"
+# GNU ld, and LLVM's lld.
+_OVERFLOW: Final = re.compile(
+    r"region [`'](\w+)' overflowed by (\d+) bytes|in region '(\w+)': overflowed by (\d+) bytes"
+)
+_FRAME: Final = re.compile(r"^(?:.*:)?([^:\t]+)\t(\d+)\t", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """A cross compiler.
+
+    Attributes:
+        name: what users call it.
+        file: CMake toolchain file below ``firmware/cmake``.
+        command: the compiler.
+        install: the command that installs it.
+    """
+
+    name: str
+    file: str
+    command: tuple[str, ...]
+    install: str
+
+    def missing(self) -> bool:
+        """Whether this computer lacks it."""
+        if self.command[:2] == (sys.executable, "-m"):
+            return not _importable(self.command[2])
+        return shutil.which(self.command[0]) is None
+
+
+ARM_GCC: Final = Toolchain(
+    name="gcc",
+    file="toolchain-arm-none-eabi.cmake",
+    command=("arm-none-eabi-gcc",),
+    install="sudo apt-get install gcc-arm-none-eabi",
+)
+ARM_ZIG: Final = Toolchain(
+    name="zig",
+    file="toolchain-zig-cortex-m4.cmake",
+    command=(sys.executable, "-m", "ziglang", "cc"),
+    install="pip install 'pytest-tinyml[zig]'",
+)
+XTENSA_GCC: Final = Toolchain(
+    name="gcc",
+    file="toolchain-xtensa-lx106.cmake",
+    command=("xtensa-lx106-elf-gcc",),
+    install="sudo apt-get install gcc-xtensa-lx106",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedBuild:
+    """What a build for an emulated processor takes.
+
+    Attributes:
+        port: folder below ``firmware/ports``.
+        toolchain: the compiler.
+        sources: our generated C, and the engine's.
+        vendor_sources: generated networks and their kernels.
+        include_dirs: for both, searched before the core's.
+        defines: preprocessor macros for both.
+        optimisation: of the vendor sources.
+        faults: understand planted faults.
+    """
+
+    port: str
+    toolchain: Toolchain
+    sources: Sequence[Path]
+    vendor_sources: Sequence[Path]
+    include_dirs: Sequence[Path]
+    defines: Mapping[str, str]
+    optimisation: str = "-O2"
+    faults: bool = False
+
+
+def find_cmake() -> str:
+    """Return the path of CMake: on the path, or beside this Python.
+
+    Raises:
+        MissingToolError: there is none.
+    """
+    return _find_tool("cmake") or _raise_missing("CMake", "building firmware", "sudo apt-get install cmake make")
+
+
+def find_generator() -> tuple[str, str]:
+    """Return the name of the CMake generator to use and the path of its program.
+
+    Raises:
+        MissingToolError: neither ninja nor make is there.
+    """
+    for name, program in (("Ninja", "ninja"), ("Unix Makefiles", "make")):
+        found = _find_tool(program)
+        if found:
+            return name, found
+    return "", _raise_missing("make or ninja", "building firmware", "sudo apt-get install make")
+
+
+def build_emulated(wanted: EmulatedBuild) -> Firmware:
+    """Build the firmware for an emulated processor, or take it from the cache.
+
+    Returns:
+        The firmware, in the cache, with the use of each memory. Two processes may build the same at the same time.
+
+    Raises:
+        MissingToolError: no CMake, make or compiler.
+        DoesNotFitError: it is too large for the part; with the memory and the bytes.
+        BuildError: it does not compile; with the first error and the log's path.
+        UsageError: the cache folder cannot be written.
+    """
+    if wanted.toolchain.missing():
+        tool = wanted.toolchain
+        _raise_missing(" ".join(tool.command), f"building firmware for {wanted.port}", tool.install)
+    root = assets_dir("firmware")
+    digest = _digest(root, wanted)
+    entry = kept(digest, _PROGRAM, lambda work: _compile(work, root, wanted, digest))
+    memories = memory_use(entry / _PROGRAM, regions(_linker_script(root, wanted.port)))
+    symbols = symbol_values(entry / _PROGRAM)
+    return Firmware(
+        path=entry / _PROGRAM,
+        sha256=digest,
+        flash_bytes=symbols["tml_flash_bytes"],
+        ram_bytes=symbols["tml_ram_bytes"],
+        log_path=entry / LOG,
+        memories=memories,
+        stack_bytes=symbols["tml_stack_bytes"],
+        largest_frame=_largest_frame(entry / _FRAMES),
+    )
+
+
+def _digest(root: Path, wanted: EmulatedBuild) -> str:
+    """Return the digest of everything that decides the image."""
+    ours = [
+        file
+        for name in ("core", "apps/emulated", "apps/common", "ports/common", f"ports/{wanted.port}")
+        for file in sorted((root / name).rglob("*"))
+        if file.is_file() and file.suffix != ".md"
+    ]
+    headers = [header for folder in wanted.include_dirs for header in folder.rglob("*.h")]
+    files = [*ours, root / "cmake" / wanted.toolchain.file, *wanted.sources, *wanted.vendor_sources, *headers]
+    options = [wanted.port, wanted.optimisation, str(wanted.faults), *(f"{k}={v}" for k, v in wanted.defines.items())]
+    return digest_of(root, files, [*options, compiler_version(wanted.toolchain.command), __version__])
+
+
+def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None:
+    """Configure, compile and link in `work`; leaves the image, its map, the sizes of stack frames, and the log."""
+    generator, program = find_generator()
+    folder = work / "build"
+    settings = {
+        "CMAKE_TOOLCHAIN_FILE": root / "cmake" / wanted.toolchain.file,
+        "CMAKE_MAKE_PROGRAM": program,
+        "TML_PYTHON": sys.executable,
+        "TML_PORT": wanted.port,
+        "TML_GENERATED_SOURCES": _listed(wanted.sources),
+        "TML_VENDOR_SOURCES": _listed(wanted.vendor_sources),
+        "TML_INCLUDE_DIRS": _listed(wanted.include_dirs),
+        "TML_DEFINES": ";".join(f"{name}={value}" for name, value in wanted.defines.items()),
+        "TML_OPTIMISATION": wanted.optimisation,
+        "TML_FAULTS": "ON" if wanted.faults else "OFF",
+        "TML_FIRMWARE_SHA256": digest,
+        "TML_FIRMWARE_VERSION": __version__,
+    }
+    steps = [
+        [find_cmake(), "-G", generator, "-S", str(root / "apps" / "emulated"), "-B", str(folder)]
+        + [f"-D{name}={value}" for name, value in settings.items()],
+        [find_cmake(), "--build", str(folder), "--parallel", "--verbose"],
+    ]
+    log = ""
+    for step in steps:
+        code, output = run_step(step)
+        log += output
+        (work / LOG).write_text(log, encoding="utf-8")
+        if code != 0:
+            raise _explained(output, root, wanted)
+    frames = sorted(folder.rglob("*.su"))
+    text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in frames)
+    (work / _FRAMES).write_text(text, encoding="utf-8")
+    for name in (_PROGRAM, _MAP):
+        (folder / name).replace(work / name)
+    shutil.rmtree(folder)
+
+
+def _explained(output: str, root: Path, wanted: EmulatedBuild) -> BuildError:
+    """Make the error for a failed step."""
+    sizes = {region.name: region.size for region in regions(_linker_script(root, wanted.port))}
+    overflows: dict[str, int] = {}
+    for found in _OVERFLOW.findall(output):
+        name, excess = found[0] or found[2], int(found[1] or found[3])
+        overflows[name] = max(excess, overflows.get(name, 0))
+    if overflows:
+        parts = [f"{name} ({sizes[name]:,} B) by {excess:,} B" for name, excess in overflows.items()]
+        msg = f"the model is too large for {wanted.port}: the firmware exceeds {' and '.join(parts)}"
+        return DoesNotFitError(msg, {name: sizes[name] + excess for name, excess in overflows.items()})
+    return BuildError(f"the firmware for {wanted.port} does not build: {first_error(output)}")
+
+
+def _linker_script(root: Path, port: str) -> Path:
+    return root / "ports" / port / "link.ld"
+
+
+def _largest_frame(path: Path) -> tuple[str, int] | None:
+    """Return the function with the largest stack frame of what GCC's -fstack-usage wrote."""
+    frames = [(name, int(size)) for name, size in _FRAME.findall(path.read_text(encoding="utf-8"))]
+    return max(frames, key=lambda frame: frame[1], default=None)
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ";".join(str(path.resolve()) for path in paths)
+
+
+def _find_tool(name: str) -> str | None:
+    """Find a program on the path, or among the scripts of this Python's environment."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+
+
+def _importable(package: str) -> bool:
+    from importlib.util import find_spec  # noqa: PLC0415 - rarely asked
+
+    return find_spec(package) is not None
+
+
+def _raise_missing(tool: str, purpose: str, install: str) -> str:
+    raise MissingToolError(tool, purpose, install)
