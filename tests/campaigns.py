@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_tinyml.boards.registry import Registry
-from pytest_tinyml.campaign.plan import make_campaign, make_plan
+from pytest_tinyml.campaign.plan import make_campaign, make_plans
 from pytest_tinyml.stores.models import list_models
 from pytest_tinyml.verdict.compare import Comparison, compare
 
@@ -24,7 +24,7 @@ def zoo_on(board: str) -> list[str]:
 
 def run_campaign(board: str, model: str, folder: Path, *, link: str | None = None) -> tuple[Comparison, float]:
     """Run a zoo model over the 28,000 and compare it with TFLM; returns that and the seconds of streaming."""
-    plan = make_plan(Registry(), board=board, model=model, dataset="mnist-28k", reference="tflm", link=link)
+    (plan,) = make_plans(Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link)
     campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=30.0, fresh=True)
     try:
         # The reference first: it would take the processors from the board.

@@ -30,6 +30,7 @@ class Bench:
     Attributes:
         boards: of one kind.
         engine: the engine that this kind has.
+        clock: the clock that was asked for, or None.
         model: what they execute.
         dataset: where canary samples come from.
         samples: how many of the data set's samples are used, from the first.
@@ -44,6 +45,7 @@ class Bench:
 
     boards: tuple[Board, ...]
     engine: str
+    clock: str | None
     model: Model
     dataset: Dataset
     samples: int
@@ -81,7 +83,9 @@ class Bench:
         """
         identity = board.open()
         try:
-            check_identity(identity, self.model, self.firmware_sha256, board=board.name, engine=self.engine)
+            check_identity(
+                identity, self.model, self.firmware_sha256, board=board.name, engine=self.engine, clock=self.clock
+            )
         except TinymlError:
             board.close()
             raise

@@ -46,7 +46,9 @@ def canary_ids(count: int) -> list[int]:
     return sorted({int(k) for k in np.linspace(0, count - 1, min(CANARIES, count)).round()})
 
 
-def check_identity(identity: Identity, model: Model, firmware_sha256: str, *, board: str, engine: str) -> None:
+def check_identity(
+    identity: Identity, model: Model, firmware_sha256: str, *, board: str, engine: str, clock: str | None = None
+) -> None:
     """Compare what a board says it is with what was asked for.
 
     Args:
@@ -55,6 +57,7 @@ def check_identity(identity: Identity, model: Model, firmware_sha256: str, *, bo
         firmware_sha256: digest of the firmware that was built (and flashed) for this run.
         board: its name, for the message.
         engine: the engine that this kind of board has.
+        clock: the clock that was asked for, of `records.Clock` in lower case; None if any will do.
 
     Raises:
         IdentityError: with one line per difference.
@@ -72,6 +75,9 @@ def check_identity(identity: Identity, model: Model, firmware_sha256: str, *, bo
         )
     if identity.engine != engine:
         problems.append(f"wrong engine: the board runs {identity.engine!r}, expected {engine!r}")
+    counts = identity.clock.name.lower()
+    if clock not in {None, counts}:
+        problems.append(f"wrong clock: the board counts {counts}, asked for {clock}")
     if not problems:
         for what, got, expected in (
             ("input", identity.input, model.input),

@@ -18,7 +18,7 @@ from pytest_tinyml.stores.models import load_model
 from pytest_tinyml.verdict.compare import Tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_tinyml.boards.base import Board, BoardKind
@@ -42,6 +42,7 @@ class Plan:
         reference: the runtime on the host to compare with.
         tolerance: how far a board may be from the reference.
         link: how samples travel.
+        clock: what inferences are timed with; None for the board's first.
         count: number of boards.
         options: board-specific settings.
     """
@@ -53,8 +54,14 @@ class Plan:
     reference: Reference
     tolerance: Tolerance
     link: str
+    clock: str | None = None
     count: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def expected_clock(self) -> str:
+        """The clock that was asked for, or else the one that a board of this kind has by default."""
+        return self.clock or self.kind.clocks[0]
 
 
 def parse_preprocess(text: str) -> PreprocessSpec:
@@ -100,10 +107,23 @@ def choose_model(name: str, preprocess: str | None) -> Model:
     return model if preprocess is None else replace(model, preprocess=parse_preprocess(preprocess))
 
 
-def make_plan(  # noqa: PLR0913 - as many as there are options, all by name
+def check_choices(kind: BoardKind, *, link: str | None, clock: str | None, options: Mapping[str, str]) -> None:
+    """Refuse what this kind of board does not have.
+
+    Raises:
+        UnknownNameError: with the board's name, and what it has.
+    """
+    wanted = [("link", link, kind.links), ("clock", clock, kind.clocks)]
+    for what, name, known in (*wanted, *(("option", name, tuple(kind.options)) for name in options)):
+        if name is not None and name not in known:
+            noun = f"{what} of board {kind.name!r}"
+            raise UnknownNameError(noun, name, known)
+
+
+def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     registry: Registry,
     *,
-    board: str,
+    boards: Sequence[str],
     model: str,
     dataset: str,
     reference: str,
@@ -111,25 +131,24 @@ def make_plan(  # noqa: PLR0913 - as many as there are options, all by name
     limit: int | None = None,
     max_lsb: int | None = None,
     link: str | None = None,
+    clock: str | None = None,
     count: int = 1,
     options: Mapping[str, str] | None = None,
-) -> Plan:
-    """Look everything up and refuse what cannot work.
+) -> list[Plan]:
+    """Look everything up and refuse what cannot work, for all kinds of boards before the first is used.
+
+    Returns:
+        A plan per kind of board, in their order; model, data set and reference are the same objects.
 
     Raises:
         UsageError: with one message that says what is wrong and what would do.
     """
-    kind = usable_kind(registry, board)
-    chosen_link = link or kind.links[0]
-    if chosen_link not in kind.links:
-        what = f"link of board {board!r}"
-        raise UnknownNameError(what, chosen_link, kind.links)
-    for name in options or {}:
-        if name not in kind.options:
-            what = f"option of board {board!r}"
-            raise UnknownNameError(what, name, kind.options)
+    kinds = [usable_kind(registry, name) for name in boards]
+    for kind in kinds:
+        check_choices(kind, link=link, clock=clock, options=options or {})
     chosen = choose_model(model, preprocess)
-    kind.check(chosen)
+    for kind in kinds:
+        kind.check(chosen)
     data = load_dataset(dataset)
     if data.images.dtype.kind == "f" and chosen.preprocess.assumed:
         # No card says otherwise, and float samples are not pixels.
@@ -138,17 +157,21 @@ def make_plan(  # noqa: PLR0913 - as many as there are options, all by name
     runtime = get_reference(reference)
     _ = runtime.runtime_version  # says what is missing
     tolerance = Tolerance() if runtime.exact else INEXACT
-    return Plan(
-        kind=kind,
-        model=chosen,
-        dataset=data,
-        samples=min(limit or len(data), len(data)),
-        reference=runtime,
-        tolerance=tolerance if max_lsb is None else replace(tolerance, lsb=max_lsb),
-        link=chosen_link,
-        count=count,
-        options=options or {},
-    )
+    return [
+        Plan(
+            kind=kind,
+            model=chosen,
+            dataset=data,
+            samples=min(limit or len(data), len(data)),
+            reference=runtime,
+            tolerance=tolerance if max_lsb is None else replace(tolerance, lsb=max_lsb),
+            link=link or kind.links[0],
+            clock=clock,
+            count=count,
+            options=options or {},
+        )
+        for kind in kinds
+    ]
 
 
 def make_boards(plan: Plan, work_dir: Path, timeout_s: float) -> list[Board]:
@@ -166,6 +189,7 @@ def make_boards(plan: Plan, work_dir: Path, timeout_s: float) -> list[Board]:
                     work_dir=work_dir,
                     index=index,
                     link=plan.link,
+                    clock=plan.clock,
                     timeout_s=timeout_s,
                     options=plan.options,
                 )
@@ -190,6 +214,7 @@ def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float
         kind=plan.kind.name,
         engine=plan.kind.engine,
         link=plan.link,
+        clock=plan.clock,
         samples=plan.samples,
         fresh=fresh,
         tolerance=plan.tolerance,

@@ -41,6 +41,7 @@ class CampaignSettings:
         kind: name of the kind of board.
         engine: the engine that this kind has.
         link: name of the link, part of the run's identity.
+        clock: name of the clock that was asked for; a board with another one is refused. None takes any.
         samples: how many of the data set's samples, from the first.
         fresh: measure everything again, even if an unfinished run could be resumed.
         restarts: how often a board is started again without an answer in between, not counting a sample that kills it.
@@ -52,6 +53,7 @@ class CampaignSettings:
     engine: str
     link: str
     samples: int
+    clock: str | None = None
     fresh: bool = False
     restarts: int = 2
     lease_s: float = 120.0
@@ -93,6 +95,7 @@ class Campaign:
         self.bench = Bench(
             boards=tuple(boards),
             engine=settings.engine,
+            clock=settings.clock,
             model=model,
             dataset=dataset,
             samples=settings.samples,

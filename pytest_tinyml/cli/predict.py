@@ -37,12 +37,12 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np  # noqa: PLC0415 - not needed to print a help text
 
     from pytest_tinyml.boards.registry import Registry, registered  # noqa: PLC0415
-    from pytest_tinyml.campaign.plan import make_campaign, make_plan  # noqa: PLC0415
+    from pytest_tinyml.campaign.plan import make_campaign, make_plans  # noqa: PLC0415
     from pytest_tinyml.verdict.metrics import dequantize  # noqa: PLC0415
 
-    plan = make_plan(
+    (plan,) = make_plans(
         registered(Registry()),
-        board=options.board,
+        boards=[options.board],
         model=options.model,
         dataset=options.dataset,
         reference=options.reference,

@@ -78,6 +78,7 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "pytest_tinyml": __version__,
         "board": _board(campaign, identity),
+        "boards": _boards(campaign),
         "model": {
             "name": model.name,
             "sha256": model.sha256,
@@ -160,6 +161,20 @@ def _board(campaign: Campaign, identity: Identity | None) -> dict[str, Any]:
         "firmware_version": None if identity is None else identity.firmware_version,
         "preprocess": None if identity is None else identity.preprocess,
     }
+
+
+def _boards(campaign: Campaign) -> list[dict[str, Any]]:
+    """Say what each of the boards that shared the work has answered, and how fast in this session."""
+    shares = {} if campaign.started_at is None else campaign.run.shares()
+    boards = []
+    for board in campaign.bench.boards:
+        total, now = shares.pop(board.name, (0, 0))
+        rate = now / campaign.wall_s if now and campaign.wall_s > 0 else None
+        lost = board.name in campaign.bench.lost
+        boards.append({"name": board.name, "samples": total, "samples_per_s": rate, "lost": lost})
+    # Boards of an earlier session that had more of them.
+    rest = ((name, total) for name, (total, _) in sorted(shares.items()))
+    return boards + [{"name": name, "samples": total, "samples_per_s": None, "lost": False} for name, total in rest]
 
 
 def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str]) -> dict[str, Any]:

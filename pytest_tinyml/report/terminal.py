@@ -17,32 +17,45 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     if results["metrics"]["compared"]:
         lines += _agreement(results["metrics"], results["reference"])
         lines.append(_accuracy(results["metrics"]))
-    lines += _cross_check(results["reference"])
+    lines += cross_check_lines(results["reference"])
     lines += _latency(results["latency"])
     lines += _memory(results["memory"])
-    lines += _remarks(results)
+    lines += _throughput(results["throughput"])
+    lines += _boards(results["boards"])
+    lines += remarks(results)
     return [lines[0], *(f"  {line}" for line in lines[1:])]
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """Return one word."""
+    problems = results["problems"]
+    if problems and all(problem.startswith("incomplete:") for problem in problems):
+        return "INCOMPLETE"
+    return "passed" if results["passed"] else "FAILED"
 
 
 def _headline(results: dict[str, Any]) -> str:
     board, model, data = results["board"], results["model"], results["dataset"]
-    problems = results["problems"]
-    verdict = "passed" if results["passed"] else "FAILED"
-    if problems and all(problem.startswith("incomplete:") for problem in problems):
-        verdict = "INCOMPLETE"
     chip = board["chip"] or "which did not say what it is"
     where = f"{board['name']} (engine {board['engine']}, {chip}, link {board['link']})"
-    return f"{verdict}: {model['name']} on {where}, {results['metrics']['count']:,} of {data['count']:,} {data['name']}"
+    samples = f"{results['metrics']['count']:,} of {data['count']:,} {data['name']}"
+    return f"{verdict(results)}: {model['name']} on {where}, {samples}"
 
 
 def _agreement(metrics: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     flips = metrics["flip_details"]
     shares = f"agreement {metrics['argmax_agreement']:.2%}, {_count(len(flips), 'label flip')}"
     exact = f"{metrics['bit_exact_ratio']:.2%} bit-exact, max {_size(metrics)}"
-    lines = [f"against {reference['name']} {reference['version']}: {shares}, {exact}"]
-    for flip in flips[:SHOWN_FLIPS]:
+    first = f"against {reference['name']} {reference['version']}: {shares}, {exact}"
+    return [first, *(f"  {line}" for line in flip_lines(metrics))]
+
+
+def flip_lines(metrics: dict[str, Any]) -> list[str]:
+    """Return a line for each of the first label flips."""
+    lines = []
+    for flip in metrics["flip_details"][:SHOWN_FLIPS]:
         label = "" if flip["label"] is None else f", label {flip['label']}"
-        lines.append(f"  #{flip['id']}: host {flip['reference']}, board {flip['board']}{label}")
+        lines.append(f"#{flip['id']}: host {flip['reference']}, board {flip['board']}{label}")
     return lines
 
 
@@ -55,7 +68,8 @@ def _accuracy(metrics: dict[str, Any]) -> str:
     )
 
 
-def _cross_check(reference: dict[str, Any]) -> list[str]:
+def cross_check_lines(reference: dict[str, Any]) -> list[str]:
+    """Say how two runtimes on the host differ, if that is known."""
     cross = reference["cross_check"]
     if cross is None:
         return []
@@ -70,8 +84,9 @@ def _latency(latency: dict[str, Any]) -> list[str]:
     if latency["p50"] is None:
         return []
     clock = f"clock {latency['clock']}" + ("" if latency["gated"] else " of this computer: shown, never gated")
-    values = f"p50 {latency['p50']:,.1f}, p90 {latency['p90']:,.1f}, p99 {latency['p99']:,.1f} {latency['unit']}"
-    return [f"latency {values} ({clock})"]
+    digits = 0 if latency["unit"] == "instructions" else 1
+    values = ", ".join(f"{key} {latency[key]:,.{digits}f}" for key in ("p50", "p90", "p99"))
+    return [f"latency {values} {latency['unit']} ({clock})"]
 
 
 def _memory(memory: dict[str, Any]) -> list[str]:
@@ -86,13 +101,26 @@ def _memory(memory: dict[str, Any]) -> list[str]:
     return [", ".join(parts)]
 
 
-def _remarks(results: dict[str, Any]) -> list[str]:
+def _throughput(throughput: dict[str, Any]) -> list[str]:
+    if not throughput["samples_per_s"]:
+        return []
+    resumed = throughput["resumed_samples"]
+    earlier = f", {resumed:,} samples from an earlier session" if resumed else ""
+    return [f"{throughput['samples_per_s']:,.0f} samples/s, {throughput['wall_s']:.1f} s{earlier}"]
+
+
+def _boards(boards: list[dict[str, Any]]) -> list[str]:
+    """Say how several boards of one kind shared the work."""
+    if len(boards) == 1:
+        return []
+    shares = (f"{board['name']} {board['samples']:,}{' (given up)' if board['lost'] else ''}" for board in boards)
+    return [f"samples by board: {', '.join(shares)}"]
+
+
+def remarks(results: dict[str, Any]) -> list[str]:
+    """Say what a reader of the figures has to know."""
     lines: list[str] = []
-    throughput, faults, model = results["throughput"], results["faults"], results["model"]
-    if throughput["samples_per_s"]:
-        resumed = throughput["resumed_samples"]
-        earlier = f", {resumed:,} samples from an earlier session" if resumed else ""
-        lines.append(f"{throughput['samples_per_s']:,.0f} samples/s, {throughput['wall_s']:.1f} s{earlier}")
+    faults, model = results["faults"], results["model"]
     if faults:
         lines.append(f"{_count(len(faults), 'fault')} on the way; first: {faults[0]['text'].splitlines()[0]}")
     if model["preprocess_assumed"]:

@@ -1,51 +1,69 @@
-"""The fixtures; each hands out what the harness of this session holds."""
+"""The fixtures; each hands out what the harness of a board holds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_tinyml.shell.options import NO_BOARD
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
     from pytest_tinyml.shell.harness import Harness
+    from pytest_tinyml.shell.session import Session
+
+SESSION: Final = "tinyml-session"
+"""Name of the plugin object that a session with ``--board`` has."""
+HARNESS: Final = "_tinyml_harness"
+"""Name of the fixture that all others rest on; with several boards the plugin parametrises it."""
 
 
-def _harness(config: pytest.Config) -> Harness:
-    harness: Harness | None = config.pluginmanager.get_plugin("tinyml-harness")
-    if harness is None:
+@pytest.fixture(scope="session")
+def _tinyml_harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """The board's harness, until all fixtures that rest on it are torn down."""
+    session: Session | None = request.config.pluginmanager.get_plugin(SESSION)
+    if session is None:
         pytest.skip(NO_BOARD)
-    return harness
+    harness = session.harness(getattr(request, "param", None))
+    if harness is None:
+        pytest.fail(
+            "--board names several boards: take the fixture as an argument (or with pytest.mark.usefixtures), "
+            "so that the test runs once per board",
+            pytrace=False,
+        )
+    yield harness
+    harness.release()
 
 
 @pytest.fixture(scope="session")
-def tinyml_model(pytestconfig: pytest.Config) -> Model:
+def tinyml_model(_tinyml_harness: Harness) -> Model:
     """The model under test (`pytest_tinyml.records.Model`)."""
-    return _harness(pytestconfig).model
+    return _tinyml_harness.model
 
 
 @pytest.fixture(scope="session")
-def tinyml_dataset(pytestconfig: pytest.Config) -> Dataset:
+def tinyml_dataset(_tinyml_harness: Harness) -> Dataset:
     """The data set (`pytest_tinyml.records.Dataset`)."""
-    return _harness(pytestconfig).dataset
+    return _tinyml_harness.dataset
 
 
 @pytest.fixture(scope="session")
-def tinyml_board(pytestconfig: pytest.Config) -> BoardHandle:
+def tinyml_board(_tinyml_harness: Harness) -> BoardHandle:
     """The board, opened and known to be the one that was asked for (`pytest_tinyml.shell.handles.BoardHandle`)."""
-    return _harness(pytestconfig).board()
+    return _tinyml_harness.board()
 
 
 @pytest.fixture(scope="session")
-def tinyml_reference(pytestconfig: pytest.Config) -> ReferenceHandle:
+def tinyml_reference(_tinyml_harness: Harness) -> ReferenceHandle:
     """The host's answers (`pytest_tinyml.shell.handles.ReferenceHandle`)."""
-    return _harness(pytestconfig).reference()
+    return _tinyml_harness.reference()
 
 
 @pytest.fixture(scope="session")
-def tinyml_run(pytestconfig: pytest.Config) -> RunHandle:
+def tinyml_run(_tinyml_harness: Harness) -> RunHandle:
     """The run over the data set, begun when first asked for (`pytest_tinyml.shell.handles.RunHandle`)."""
-    return _harness(pytestconfig).run()
+    return _tinyml_harness.run()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class BoardHandle:
-    """The (first) board of the session, opened.
+    """A board, opened; of several of one kind, the first.
 
     Attributes:
         name: of the kind of board.
@@ -128,7 +128,7 @@ class RunHandle:
     def results(self) -> dict[str, Any]:
         """Wait for all samples and return what ``results.json`` will hold (docs/reference/results.md)."""
         self._harness.wait_for(range(self._campaign.settings.samples))
-        return self._harness.results()
+        return self._harness.results_now()
 
     def finish(self) -> None:
         """Wait for all samples, then send the canaries once more.

@@ -26,6 +26,8 @@ def pytest_tinyml_boards(registry: Registry) -> None:
 def pytest_tinyml_results(config: pytest.Config, results: dict[str, Any]) -> None:
     """Look at the results, or add to them, before they are written to ``results.json``.
 
+    Called once per board, when its tests are done; ``results["board"]["name"]`` says which.
+
     Keys of your own belong under ``results["extra"]``:
 
     .. code-block:: python

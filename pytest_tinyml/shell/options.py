@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
 
 NO_BOARD = "needs a board: pytest --board native (tinyml boards lists them)"
@@ -25,6 +25,8 @@ class Option:
     parse: Callable[[str], Any]
     default: Any
     metavar: str | None = None
+    many: bool = False
+    """Whether it may be given several times; in the ini file, one a line."""
 
     @property
     def flag(self) -> str:
@@ -67,6 +69,14 @@ def _positive(what: str) -> Callable[[str], float]:
     return parse
 
 
+def _key_and_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        msg = "is not KEY=VALUE"
+        raise ValueError(msg)
+    return key, value
+
+
 OPTIONS = (
     Option(name="model", metavar="MODEL", parse=str, default="s0-ptq",
            help="zoo name (tinyml models list) or a .tflite file"),
@@ -80,19 +90,25 @@ OPTIONS = (
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
            help="difference tolerated per output, in steps (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
-    Option(name="count", metavar="N", parse=_at_least(1), default=1, help="number of boards that share the work"),
+    Option(name="clock", metavar="NAME", parse=str, default=None,
+           help="what inferences are timed with, e.g. wall or instructions"),
+    Option(name="count", metavar="N", parse=_at_least(1), default=1,
+           help="number of boards of each kind that share the work"),
     Option(name="timeout", metavar="S", parse=_positive(" of seconds"), default=10.0,
            help="longest silence of a board, in seconds"),
     Option(name="shard-size", metavar="N", parse=_at_least(1), default=1000, help="samples per test"),
     Option(name="min-top1", metavar="RATIO", parse=_ratio, default=None, help="fail below this accuracy, e.g. 0.99"),
     Option(name="max-latency", metavar="US", parse=_positive(""), default=None,
            help="fail above this median latency in microseconds; never applied to an emulated wall clock"),
+    Option(name="max-instructions", metavar="N", parse=_at_least(1), default=None,
+           help="fail above this median count of instructions per inference; needs a clock that counts them"),
     Option(name="max-arena", metavar="BYTES", parse=_at_least(1), default=None, help="fail above this arena use"),
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
-           help="folder for results.json and logs"),
+           help="folder for results.json and logs; with several boards, of a folder for each"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
-    Option(name="option", metavar="KEY=VALUE", parse=str, default=None, help="a board-specific setting"),
+    Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
+           help="a board-specific setting; may be given several times"),
 )  # fmt: skip
 
 
@@ -100,7 +116,7 @@ OPTIONS = (
 class Settings:
     """The options of one pytest session, parsed; see `OPTIONS` for their meaning."""
 
-    board: str
+    boards: tuple[str, ...]
     model: str
     dataset: str
     preprocess: str | None
@@ -108,16 +124,18 @@ class Settings:
     reference: str
     max_lsb: int | None
     link: str | None
+    clock: str | None
     count: int
     timeout: float
     shard_size: int
     min_top1: float | None
     max_latency: float | None
+    max_instructions: int | None
     max_arena: int | None
     report: Path
     journal: Path
     fresh: bool
-    option: str | None
+    option: Mapping[str, str]
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -125,25 +143,43 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("tinyml", "neural networks on microcontrollers")
     group.addoption(
         "--board",
-        metavar="NAME",
+        metavar="NAME[,NAME]",
         default=None,
-        help="run the tests that use a board on this one (tinyml boards lists them)",
+        help="run the tests that use a board on this one, or on each of these (tinyml boards lists them)",
     )
-    parser.addini("tinyml_board", "default for --board", default="")
+    parser.addini("tinyml_board", "default for --board", type="linelist", default=[])
     for option in OPTIONS:
-        group.addoption(option.flag, metavar=option.metavar, default=None, dest=option.key, help=option.help)
-        parser.addini(option.key, f"default for {option.flag}", default="")
+        action = "append" if option.many else "store"
+        group.addoption(
+            option.flag, metavar=option.metavar, default=None, dest=option.key, help=option.help, action=action
+        )
+        if option.many:
+            parser.addini(option.key, f"default for {option.flag}, one a line", type="linelist", default=[])
+        else:
+            parser.addini(option.key, f"default for {option.flag}", default="")
     group.addoption(
         "--tinyml-fresh", action="store_true", default=False, help="measure again what an interrupted run had measured"
     )
 
 
-def board_name(config: pytest.Config) -> str | None:
-    """Return the board that was asked for, or None."""
-    return config.getoption("--board") or config.getini("tinyml_board") or None
+def asked_boards(config: pytest.Config) -> str | None:
+    """Return the boards that were asked for as they were written, or None."""
+    return config.getoption("--board") or ",".join(config.getini("tinyml_board")) or None
 
 
-def read_settings(config: pytest.Config, board: str) -> Settings:
+def _board_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        msg = f"--board: {text!r} has an empty name; expected NAME or NAME,NAME, e.g. native,tflm"
+        raise pytest.UsageError(msg)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        msg = f"--board: {twice!r} is named twice; several boards of one kind share the work with --tinyml-count N"
+        raise pytest.UsageError(msg)
+    return names
+
+
+def read_settings(config: pytest.Config, boards: str) -> Settings:
     """Parse the options.
 
     Raises:
@@ -155,6 +191,7 @@ def read_settings(config: pytest.Config, board: str) -> Settings:
         if text is None:
             text = config.getini(option.key) or None
         values[option.key.removeprefix("tinyml_")] = option.default if text is None else _parse(option, text)
+    values["option"] = _settings_by_name(values["option"])
     # Like pytest's own: what is typed is relative to the current folder, what is configured to the project. Without an
     # ini file there is no project: pytest's root is then wherever it finds the paths on the command line to meet.
     here = config.invocation_params.dir
@@ -166,13 +203,25 @@ def read_settings(config: pytest.Config, board: str) -> Settings:
         configured = not typed[key] and config.getini(f"tinyml_{key}")
         if configured and (project / configured.partition("#")[0]).exists():
             values[key] = str(project / configured)
-    return Settings(board=board, fresh=config.getoption("--tinyml-fresh"), **values)
+    return Settings(boards=_board_names(boards), fresh=config.getoption("--tinyml-fresh"), **values)
 
 
-def _parse(option: Option, text: str) -> Any:  # noqa: ANN401 - as many types as options
+def _settings_by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for key, value in pairs:
+        if key in settings:
+            msg = f"--tinyml-option: {key!r} is given twice: {settings[key]!r} and {value!r}"
+            raise pytest.UsageError(msg)
+        settings[key] = value
+    return settings
+
+
+def _parse(option: Option, text: str | list[str]) -> Any:  # noqa: ANN401 - as many types as options
+    if isinstance(text, list):
+        return tuple(_parse(option, item) for item in text)
     try:
         return option.parse(text)
     except ValueError as error:
-        known = str(error).startswith("must")
+        known = str(error).startswith(("must", "is not"))
         msg = f"{option.flag}: {text!r} {error}" if known else f"{option.flag}: not a number: {text!r}"
         raise pytest.UsageError(msg) from error

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tinyml.shell import fixtures, hookspecs
-from pytest_tinyml.shell.options import NO_BOARD, add_options, board_name, read_settings
+from pytest_tinyml.shell.options import NO_BOARD, add_options, asked_boards, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_tinyml.shell.session import Session
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,24 +30,26 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the fixtures, and the harness if a board was asked for."""
     config.addinivalue_line("markers", "tinyml: uses a board; runs with --board NAME, skips without")
     config.pluginmanager.register(fixtures, "tinyml-fixtures")
-    board = board_name(config)
-    if board is None or config.option.help:
+    boards = asked_boards(config)
+    if boards is None or config.option.help:
         return
     # pytest-xdist's controller, whether asked for with -n, or with --dist and --tx.
     if hasattr(config, "workerinput") or config.pluginmanager.has_plugin("dsession"):
         msg = "--board does not go with -n: processes cannot share a board; use --tinyml-count N for several boards"
         raise pytest.UsageError(msg)
-    from pytest_tinyml.shell.harness import Harness  # noqa: PLC0415 - what it imports is only needed with a board
+    from pytest_tinyml.shell.session import Session  # noqa: PLC0415 - what it imports is only needed with a board
 
-    config.pluginmanager.register(Harness(config, read_settings(config, board)), "tinyml-harness")
+    config.pluginmanager.register(Session(config, read_settings(config, boards)), fixtures.SESSION)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test per shard of the data set of every test that asks for ``tinyml_shard``."""
+    """Make one test per board of several, and one per shard for every test that asks for ``tinyml_shard``."""
+    session: Session | None = metafunc.config.pluginmanager.get_plugin(fixtures.SESSION)
+    if session is not None and session.several and fixtures.HARNESS in metafunc.fixturenames:
+        metafunc.parametrize(fixtures.HARNESS, session.settings.boards, indirect=True, scope="session")
     if "tinyml_shard" not in metafunc.fixturenames:
         return
-    harness = metafunc.config.pluginmanager.get_plugin("tinyml-harness")
-    shards: Iterable[range] = [range(0)] if harness is None else harness.shards()
+    shards: Iterable[range] = [range(0)] if session is None else session.shards()
     # Zero-padded, so that an alphabetical listing is in order.
     metafunc.parametrize(
         "tinyml_shard", shards, ids=lambda shard: f"{shard.start:05d}-{shard.stop - 1:05d}" if shard else "-"
@@ -54,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without ``--board`` skip what needs one; with it and without paths, run only that."""
-    if board_name(config) is None:
+    if asked_boards(config) is None:
         for item in items:
             if uses_board(item):
                 item.add_marker(pytest.mark.skip(reason=NO_BOARD))

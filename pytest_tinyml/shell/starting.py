@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_tinyml.boards.registry import Registry
-from pytest_tinyml.campaign.plan import make_campaign, make_plan
+from pytest_tinyml.campaign.plan import make_campaign, make_plans
 from pytest_tinyml.errors import TinymlError, UsageError
 from pytest_tinyml.report.results import check_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_tinyml.boards.base import BoardKind
     from pytest_tinyml.campaign.plan import Plan
     from pytest_tinyml.campaign.run import Campaign
     from pytest_tinyml.shell.options import Settings
 
+INSTRUCTIONS: Final = "instructions"
+LIMIT_US, LIMIT_COUNT = "--tinyml-max-latency", "--tinyml-max-instructions"
 
-def plan_session(config: pytest.Config, settings: Settings) -> tuple[Plan, Campaign]:
-    """Make plan and campaign of a session.
+
+def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[Plan, Campaign, Path]]:
+    """Make plan, campaign and report folder of each kind of board of a session.
 
     Raises:
         pytest.UsageError: with one message that says what is wrong and what would do.
     """
     registry = Registry()
+    made: list[tuple[Plan, Campaign, Path]] = []
     try:
         config.hook.pytest_tinyml_boards(registry=registry)
-        plan = make_plan(
+        plans = make_plans(
             registry,
-            board=settings.board,
+            boards=settings.boards,
             model=settings.model,
             dataset=settings.dataset,
             reference=settings.reference,
@@ -37,20 +45,58 @@ def plan_session(config: pytest.Config, settings: Settings) -> tuple[Plan, Campa
             limit=settings.limit,
             max_lsb=settings.max_lsb,
             link=settings.link,
+            clock=_clock(settings, [registry.get(name) for name in settings.boards]),
             count=settings.count,
-            options=_board_options(settings.option),
+            options=settings.option,
         )
-        check_folder(settings.report)
-        campaign = make_campaign(
-            plan,
-            journal=settings.journal,
-            work_dir=settings.report / "logs",
-            timeout_s=settings.timeout,
-            fresh=settings.fresh,
-        )
+        for plan in plans:
+            check_limits(plan, settings)
+        for plan in plans:
+            folder = settings.report if len(plans) == 1 else settings.report / plan.kind.name
+            check_folder(folder)
+            campaign = make_campaign(
+                plan,
+                journal=settings.journal,
+                work_dir=folder / "logs",
+                timeout_s=settings.timeout,
+                fresh=settings.fresh,
+            )
+            made.append((plan, campaign, folder))
     except TinymlError as error:
+        for _, campaign, _ in made:
+            campaign.close_journal()
         raise pytest.UsageError(str(error)) from error
-    return plan, campaign
+    return made
+
+
+def _clock(settings: Settings, kinds: Sequence[BoardKind]) -> str | None:
+    """Return the clock that boards are held to.
+
+    A limit of instructions asks for a clock that counts them where that is the boards' own anyway, so that a board
+    whose clock is not what its kind says is refused, and the limit is not skipped.
+    """
+    if settings.clock is None and settings.max_instructions is not None:
+        return INSTRUCTIONS if all(kind.clocks[0] == INSTRUCTIONS for kind in kinds) else None
+    return settings.clock
+
+
+def check_limits(plan: Plan, settings: Settings) -> None:
+    """Refuse a limit in a unit that the board's clock does not have.
+
+    Raises:
+        UsageError: with the limit in the other unit, or the clock that would do.
+    """
+    name, counts = plan.kind.name, plan.expected_clock
+    if settings.max_latency is not None and counts == INSTRUCTIONS:
+        msg = f"{LIMIT_US} is in microseconds, but board {name!r} counts instructions: use {LIMIT_COUNT} N"
+        raise UsageError(msg)
+    if settings.max_instructions is not None and counts != INSTRUCTIONS:
+        msg = f"{LIMIT_COUNT} needs a clock that counts instructions, but that of board {name!r} is {counts}: "
+        if INSTRUCTIONS in plan.kind.clocks:
+            msg += f"add --tinyml-clock {INSTRUCTIONS}"
+        else:
+            msg += f"this board has no other (tinyml boards lists clocks); {LIMIT_US} limits the time of real parts"
+        raise UsageError(msg)
 
 
 def suite_arguments(config: pytest.Config) -> list[str]:
@@ -59,13 +105,3 @@ def suite_arguments(config: pytest.Config) -> list[str]:
 
     folder = os.path.dirname(suite.__file__)  # noqa: PTH120 - an argument of pytest is text
     return [] if folder in config.args else [folder]
-
-
-def _board_options(text: str | None) -> dict[str, str]:
-    if not text:
-        return {}
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        msg = f"--tinyml-option: {text!r} is not KEY=VALUE"
-        raise UsageError(msg)
-    return {key: value}

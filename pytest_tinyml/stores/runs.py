@@ -69,6 +69,9 @@ class RunJournal:
         failures = journal.execute("SELECT sample, reason FROM failure WHERE run = ?", (run_id,))
         self.failed: dict[int, str] = {int(sample): str(reason) for sample, reason in failures}
         self.resumed = len(rows)
+        ((self._earlier_session,),) = journal.execute(
+            "SELECT coalesce(max(id), 0) FROM session WHERE run = ?", (run_id,)
+        )
         ((self.earlier_wall_s,),) = journal.execute("SELECT wall_s FROM run WHERE id = ?", (run_id,))
 
     @classmethod
@@ -187,6 +190,15 @@ class RunJournal:
         """Return the ids that were answered in more than one way."""
         rows = self._journal.execute("SELECT DISTINCT sample FROM conflict WHERE run = ? ORDER BY sample", (self.id,))
         return [int(row[0]) for row in rows]
+
+    def shares(self) -> dict[str, tuple[int, int]]:
+        """Return how many samples each board has answered, by name: in all, and since this run was opened."""
+        rows = self._journal.execute(
+            "SELECT session.board, count(*), sum(session.id > ?) FROM result JOIN session "
+            "ON session.id = result.session WHERE result.run = ? GROUP BY session.board",
+            (self._earlier_session, self.id),
+        )
+        return {str(board): (int(total), int(now)) for board, total, now in rows}
 
     def add_wall(self, seconds: float) -> None:
         """Add the time that a process has spent streaming, so that a resumed run can state its total."""

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from pytest_tinyml.shell.fixtures import SESSION
 from pytest_tinyml.verdict.compare import describe_difference
 
 if TYPE_CHECKING:
     from pytest_tinyml.shell.handles import RunHandle
-    from pytest_tinyml.shell.harness import Harness
     from pytest_tinyml.shell.options import Settings
+    from pytest_tinyml.shell.session import Session
 
 
 def _settings(config: pytest.Config) -> Settings:
-    return cast("Harness", config.pluginmanager.get_plugin("tinyml-harness")).settings
+    return cast("Session", config.pluginmanager.get_plugin(SESSION)).settings
 
 
 def check_shard(run: RunHandle, shard: range) -> None:
@@ -50,6 +51,13 @@ def check_latency(run: RunHandle, config: pytest.Config) -> None:
     latency: dict[str, Any] = run.results()["latency"]
     if not latency["total"] > 0:
         pytest.fail("the board's clock did not move during any inference", pytrace=False)
+    counted = _settings(config).max_instructions
+    # With this limit, boards that count anything else were refused before the run.
+    if counted is not None and latency["p50"] > counted:
+        pytest.fail(
+            f"median of {latency['p50']:,.0f} instructions is above --tinyml-max-instructions {counted:,}",
+            pytrace=False,
+        )
     limit = _settings(config).max_latency
     if limit is None:
         return

@@ -1,0 +1,98 @@
+"""The summary of a session with several boards: a column per board, then what each has to say for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_tinyml.report.terminal import SHOWN_PROBLEMS, cross_check_lines, flip_lines, remarks, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_ABSENT: Final = "-"
+
+
+def _bytes(key: str) -> Callable[[dict[str, Any]], str]:
+    def cell(results: dict[str, Any]) -> str:
+        value = results["memory"][key]
+        # 0 is what a board says that does not know.
+        return f"{value:,} B" if value else _ABSENT
+
+    return cell
+
+
+def _ratio(key: str) -> Callable[[dict[str, Any]], str]:
+    def cell(results: dict[str, Any]) -> str:
+        value = results["metrics"][key]
+        return _ABSENT if value is None else f"{value:.2%}"
+
+    return cell
+
+
+def _latency(results: dict[str, Any]) -> str:
+    latency = results["latency"]
+    if latency["p50"] is None:
+        return _ABSENT
+    if latency["unit"] == "instructions":
+        return f"{latency['p50']:,.0f} instr."
+    return f"{latency['p50']:,.1f} us{'' if latency['gated'] else '*'}"
+
+
+def _rate(results: dict[str, Any]) -> str:
+    rate = results["throughput"]["samples_per_s"]
+    return _ABSENT if rate is None else f"{rate:,.0f}"
+
+
+_ROWS: Final[tuple[tuple[str, Callable[[dict[str, Any]], str]], ...]] = (
+    ("verdict", verdict),
+    ("engine", lambda results: str(results["board"]["engine"])),
+    ("link", lambda results: str(results["board"]["link"])),
+    ("samples", lambda results: f"{results['metrics']['count']:,}"),
+    ("top-1", _ratio("top1_board")),
+    ("top-1, host", _ratio("top1_reference")),
+    ("agreement", _ratio("argmax_agreement")),
+    ("label flips", lambda results: f"{len(results['metrics']['flips']):,}" if results["metrics"]["compared"] else "-"),
+    ("bit-exact", _ratio("bit_exact_ratio")),
+    ("latency p50", _latency),
+    ("clock", lambda results: results["latency"]["clock"] or _ABSENT),
+    ("arena", _bytes("arena_bytes")),
+    ("flash", _bytes("flash_bytes")),
+    ("static RAM", _bytes("ram_bytes")),
+    ("samples/s", _rate),
+)
+
+
+def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the lines of the terminal summary for the results of several boards (docs/reference/results.md)."""
+    first = found[0]
+    reference = first["reference"]
+    head = f"{first['model']['name']}, {first['dataset']['count']:,} of {first['dataset']['name']}"
+    lines = [f"{head}, against {reference['name']} {reference['version']}"]
+    lines += _table([("", [results["board"]["name"] for results in found])] + [
+        (label, [cell(results) for results in found]) for label, cell in _ROWS
+    ])  # fmt: skip
+    if any(_latency(results).endswith("*") for results in found):
+        lines.append("  * wall clock of this computer: shown, never gated")
+    for results in found:
+        problems = results["problems"]
+        said = [*problems[:SHOWN_PROBLEMS]]
+        if len(problems) > SHOWN_PROBLEMS:
+            said.append(f"and {len(problems) - SHOWN_PROBLEMS:,} more, see problems in its results.json")
+        if results["metrics"]["compared"]:
+            said += flip_lines(results["metrics"])
+        said += remarks(results)
+        name = results["board"]["name"]
+        lines += [f"  {name}: {line.strip()}" for line in said]
+    # The host's runtimes and the preprocessing are the same for all; who was done last knows the most.
+    return lines + [f"  {line}" for line in cross_check_lines(found[-1]["reference"])]
+
+
+def _table(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Align rows of a label and cells: labels to the left, cells to the left of their columns."""
+    labels = max(len(label) for label, _ in rows)
+    widths = [max(len(cells[k]) for _, cells in rows) for k in range(len(rows[0][1]))]
+    lines = []
+    for label, cells in rows:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append(f"  {label.ljust(labels)}  {text}".rstrip())
+    return lines

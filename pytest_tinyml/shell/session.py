@@ -1,0 +1,170 @@
+"""One pytest session with ``--board``: a harness per board, one after the other, and what they have found."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_tinyml.errors import TinymlError
+from pytest_tinyml.report.sidebyside import comparison_lines
+from pytest_tinyml.report.terminal import summary_lines
+from pytest_tinyml.shell.fixtures import HARNESS
+from pytest_tinyml.shell.harness import NEED_BOARD, Harness
+from pytest_tinyml.shell.plugin import uses_board
+from pytest_tinyml.shell.starting import plan_session, suite_arguments
+from pytest_tinyml.shell.talk import Talk
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from pytest_tinyml.shell.options import Settings
+
+_SUCCESS: Final = frozenset({pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED})
+
+
+class Session:
+    """The plugin object of a session with ``--board``.
+
+    Attributes:
+        settings: the options.
+        harnesses: one per board that was asked for, in that order; there when the session has started.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        """Do nothing yet: everything is looked up when the session starts."""
+        self.settings = settings
+        self.harnesses: tuple[Harness, ...] = ()
+        self._config = config
+        self._concerned: dict[str, tuple[Harness, ...]] = {}
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one board was asked for, so that tests run once per board."""
+        return len(self.settings.boards) > 1
+
+    def harness(self, name: str | None) -> Harness | None:
+        """Return the harness of a board; without a name, the only one there is, or None."""
+        if name is None:
+            return None if self.several else self.harnesses[0]
+        return next(harness for harness in self.harnesses if harness.name == name)
+
+    def shards(self) -> Iterable[range]:
+        """Cut the samples into shards, one test each; the same for every board."""
+        total, size = self.harnesses[0].plan.samples, self.settings.shard_size
+        return [range(start, min(start + size, total)) for start in range(0, total, size)]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Check everything that can be checked without a board."""
+        if self._config.args_source is not self._config.ArgsSource.ARGS:
+            self._config.args[:0] = suite_arguments(self._config)
+        self.harnesses = tuple(
+            Harness(
+                self._config,
+                self.settings,
+                plan=plan,
+                campaign=campaign,
+                folder=folder,
+                talk=Talk(self._config, plan.kind.name if self.several else ""),
+            )
+            for plan, campaign, folder in plan_session(self._config, self.settings)
+        )
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what will be run; called before the session's checks, so from the options."""
+        settings = self.settings
+        folder = Talk(self._config, "").relative(settings.report)
+        boards = f"board{'s' if self.several else ''} {', '.join(settings.boards)}"
+        what = f"model {settings.model}, {boards}, data {settings.dataset}"
+        return [f"tinyml: {what}, reference {settings.reference}, report {folder}"]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Keep the tests of a board together, whatever other plugins did to the order.
+
+        Two boards that run at the same time would share the processors, and neither's latency would mean anything.
+        """
+        yield
+        items.sort(key=lambda item: self.settings.boards.index(_board_of(item) or self.settings.boards[0]))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Remember whose test is running; when a board has failed for good, the tests that need it skip."""
+        harness = self.harness(_board_of(item))
+        # A failure of a marked test that takes no fixture speaks for none of several boards, so for all.
+        concerned = self.harnesses if harness is None else (harness,)
+        if uses_board(item):
+            self._concerned[item.nodeid] = concerned
+        for each in concerned:
+            each.current = item.nodeid
+        if harness is not None and not NEED_BOARD.isdisjoint(getattr(item, "fixturenames", ())):
+            harness.skip_if_broken()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what failed, for the results."""
+        if report.failed:
+            for harness in self._concerned.get(report.nodeid, ()):
+                harness.failures.append(f"{report.nodeid.rpartition('::')[2]}: {_first_line(report)}")
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Write the results of a board whose tests are done, before the next one takes its time."""
+        for harness in self.harnesses:
+            if harness.released:
+                harness.conclude()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Switch everything off and write the results that are not written yet."""
+        for harness in self.harnesses:
+            harness.conclude()
+        for harness in self.harnesses:
+            if isinstance(harness.error, TinymlError):
+                if session.exitstatus in _SUCCESS:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+                if self._config.pluginmanager.get_plugin("terminalreporter") is None:
+                    sys.stderr.write(f"ERROR: {harness.error}\n")
+            elif harness.error is not None:
+                raise harness.error
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how it went."""
+        talk = Talk(self._config, "")
+        found = [harness.results for harness in self.harnesses if harness.results is not None]
+        if found:
+            passed = all(results["passed"] for results in found) and len(found) == len(self.harnesses)
+            terminalreporter.section("tinyml", green=passed, red=not passed)
+            for line in comparison_lines(found) if self.several else summary_lines(found[0]):
+                terminalreporter.write_line(line)
+        for harness in self.harnesses:
+            who = f"{harness.name}: " if self.several else ""
+            if harness.results is None:
+                if found:
+                    terminalreporter.write_line(f"  {who}no test of this board was run")
+                continue
+            answered, wanted = harness.results["metrics"]["count"], harness.results["dataset"]["count"]
+            if 0 < answered < wanted:
+                terminalreporter.write_line(
+                    f"  {who}the journal keeps the {answered:,} answers: the same command goes on from there"
+                )
+        written = [talk.relative(harness.written) for harness in self.harnesses if harness.written is not None]
+        if written:
+            terminalreporter.write_line(f"  results: {', '.join(written)}")
+        for harness in self.harnesses:
+            if harness.error is not None:
+                terminalreporter.write_line(f"ERROR: {harness.error}", red=True)
+
+
+def _board_of(item: pytest.Item) -> str | None:
+    """Return the board that a test is parametrised with; None with one board, or if it uses none."""
+    callspec = getattr(item, "callspec", None)
+    name: str | None = None if callspec is None else callspec.params.get(HARNESS)
+    return name
+
+
+def _first_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(crash.message if crash is not None else report.longrepr)
+    return text.strip().splitlines()[0].removeprefix("Failed: ") if text.strip() else "failed"
