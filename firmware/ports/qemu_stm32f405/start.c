@@ -42,12 +42,13 @@ static void protect(uint32_t region, uint32_t base, uint32_t log2_bytes, uint32_
 }
 
 /* What the bus would let pass silently becomes a MemManage fault: any use of a null pointer (flash is mirrored at 0),
- * a write to flash, a jump into data. */
+ * a write to flash, a jump into data. The last region is what the stack runs into: nothing in QEMU, and system memory
+ * with the option bytes on a real part. */
 static void protect_memories(void) {
     protect(0, 0x00000000, 20, MPU_AP_NONE | MPU_XN | MPU_FLASH);
     protect(1, 0x08000000, 20, MPU_AP_READ_ONLY | MPU_FLASH);
     protect(2, 0x20000000, 17, MPU_AP_READ_WRITE | MPU_XN | MPU_SRAM);
-    protect(3, 0x10000000, 16, MPU_AP_READ_WRITE | MPU_XN | MPU_SRAM);
+    protect(3, 0x1FFF0000, 16, MPU_AP_NONE | MPU_XN | MPU_FLASH);
     MPU_CTRL = MPU_CTRL_ON;
     __asm__ volatile("dsb\n\tisb" ::: "memory");
 }
