@@ -1,0 +1,1 @@
+"""A serial line with a baud rate, a buffer and faults, for tests and benchmarks."""
