@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
@@ -35,8 +33,7 @@ class NativeBoard(ProcessBoard):
 
     def prepare(self) -> str:
         """See `Board.prepare`."""
-        with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
-            self._firmware = self.build(aot.generate(self.request.model, Path(scratch)))
+        self._firmware = self.build(aot.generated(self.request.model))
         return self._firmware.sha256
 
     def build(self, generated: aot.AotSources) -> firmware.Firmware:
@@ -77,8 +74,7 @@ class NativeKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
-        with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
-            aot.generate(model, Path(scratch))
+        aot.generated(model)
 
     def create(self, request: BoardRequest) -> NativeBoard:
         """See `BoardKind.create`."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import tty
 from abc import abstractmethod
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.boards.streamed import StreamedBoard
-from pytest_tinyml.errors import BoardError, UsageError
+from pytest_tinyml.boards.child import ChildBoard
+from pytest_tinyml.errors import UsageError
 from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience
 
@@ -23,11 +20,10 @@ if TYPE_CHECKING:
 SOCKET: Final = "socket"
 SERIAL: Final = "serial"
 LINKS: Final = (SOCKET, SERIAL)
-_END_S = 2.0
 _BUFFER_BYTES = 1 << 20
 
 
-class ProcessBoard(StreamedBoard):
+class ProcessBoard(ChildBoard):
     """A board that is started by a command line.
 
     Args:
@@ -45,7 +41,6 @@ class ProcessBoard(StreamedBoard):
             msg = f"board {kind!r} has no link {self.link_name!r}; --tinyml-link is one of: {', '.join(LINKS)}"
             raise UsageError(msg)
         super().__init__(kind, request)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
     def command(self, transport: list[str]) -> list[str]:
@@ -71,49 +66,12 @@ class ProcessBoard(StreamedBoard):
             transport = ["--fd", str(theirs)]
             link = FdLink(ours, name=SOCKET, packed=False)
         try:
-            self._process = subprocess.Popen(
-                self.command(transport),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                # Also of a terminal, which the board opens by its name: without a user in between, reading our end of
-                # it would say that the board is gone, before it has come.
-                pass_fds=(theirs,),
-                process_group=0,  # Ctrl-C is for pytest, which then closes the line
-            )
-        except OSError as error:
-            link.close()
-            msg = f"cannot be started: {error}"
-            raise BoardError(msg) from error
+            # Also a terminal is inherited, which the board opens by its name: without a user in between, reading our
+            # end of it would say that the board is gone, before it has come.
+            self.spawn(self.command(transport), [theirs])
         except BaseException:
             link.close()
             raise
         finally:
             os.close(theirs)
-        if self._process.stderr is not None:
-            self.console.follow(self._process.stderr)
         return link
-
-    def stop(self) -> str:
-        """See `StreamedBoard.stop`."""
-        process, self._process = self._process, None
-        if process is None:
-            return ""
-        # The link is closed by now: a healthy board ends by itself.
-        ending = ""
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S / 4)
-        if process.poll() is None:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_END_S)
-        if process.poll() is None:
-            process.kill()
-            process.wait(_END_S)
-            ending = "had to be killed"
-        elif process.returncode < 0 and process.returncode != -signal.SIGTERM:
-            ending = f"ended by {signal.Signals(-process.returncode).name}"
-        elif process.returncode > 0:
-            ending = f"ended with exit code {process.returncode}"
-        self.console.drain(_END_S)
-        return ending

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Modules by board name, imported when the board is asked for: a board's imports are its own business.
 _OURS: Final = {
     "native": "pytest_tinyml.boards.native",
+    "qemu-stm32f405": "pytest_tinyml.boards.qemu_stm32f405",
+    "qemu-xtensa": "pytest_tinyml.boards.qemu_xtensa",
     "tflm": "pytest_tinyml.boards.tflm",
 }
 
@@ -55,6 +57,19 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """Return all names, ours first."""
         return (*_OURS, *sorted(name for name in self._kinds if name not in _OURS))
+
+
+def boards_with_room(flash_bytes: int, ram_bytes: int) -> list[str]:
+    """Return the boards whose memories hold so much; a board that has no `memories` is a process, which has no limit.
+
+    Args:
+        flash_bytes: code and constants; 0 if that is not the problem.
+        ram_bytes: data; likewise.
+    """
+    registry = registered(Registry())
+    needed = {"flash": flash_bytes, "RAM": ram_bytes}
+    limits = {name: getattr(registry.get(name), "memories", {}) for name in registry.names()}
+    return [name for name, sizes in limits.items() if all(needed[k] <= sizes.get(k, needed[k]) for k in needed)]
 
 
 def registered(registry: Registry) -> Registry:

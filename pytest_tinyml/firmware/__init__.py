@@ -11,6 +11,7 @@ from pytest_tinyml.firmware.emulated import (
     build_emulated,
     find_cmake,
     find_generator,
+    regions_of,
 )
 from pytest_tinyml.firmware.image import Firmware, MemoryUse, elf_sizes, function_at
 from pytest_tinyml.firmware.native import build_native, find_compiler
@@ -30,4 +31,5 @@ __all__ = [
     "find_compiler",
     "find_generator",
     "function_at",
+    "regions_of",
 ]

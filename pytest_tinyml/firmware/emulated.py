@@ -13,10 +13,10 @@ from pytest_tinyml import __version__
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import BuildError, DoesNotFitError, MissingToolError
 from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first_error, kept, run_step
-from pytest_tinyml.firmware.image import Firmware, memory_use, regions, symbol_values
+from pytest_tinyml.firmware.image import Firmware, Region, memory_use, regions, symbol_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _PROGRAM: Final = "firmware.elf"
 _MAP: Final = "firmware.map"
@@ -81,7 +81,6 @@ class EmulatedBuild:
         sources: our generated C, and the engine's.
         vendor_sources: generated networks and their kernels.
         include_dirs: for both, searched before the core's.
-        defines: preprocessor macros for both.
         optimisation: of the vendor sources.
         faults: understand planted faults.
     """
@@ -91,7 +90,6 @@ class EmulatedBuild:
     sources: Sequence[Path]
     vendor_sources: Sequence[Path]
     include_dirs: Sequence[Path]
-    defines: Mapping[str, str]
     optimisation: str = "-O2"
     faults: bool = False
 
@@ -136,18 +134,23 @@ def build_emulated(wanted: EmulatedBuild) -> Firmware:
     root = assets_dir("firmware")
     digest = _digest(root, wanted)
     entry = kept(digest, _PROGRAM, lambda work: _compile(work, root, wanted, digest))
-    memories = memory_use(entry / _PROGRAM, regions(_linker_script(root, wanted.port)))
+    memories = memory_use(entry / _PROGRAM, regions_of(wanted.port))
     symbols = symbol_values(entry / _PROGRAM)
     return Firmware(
         path=entry / _PROGRAM,
         sha256=digest,
-        flash_bytes=symbols["tml_flash_bytes"],
-        ram_bytes=symbols["tml_ram_bytes"],
+        flash_bytes=symbols["link_flash_bytes"],
+        ram_bytes=symbols["link_ram_bytes"],
         log_path=entry / LOG,
         memories=memories,
-        stack_bytes=symbols["tml_stack_bytes"],
+        stack_bytes=symbols["link_stack_bytes"],
         largest_frame=_largest_frame(entry / _FRAMES),
     )
+
+
+def regions_of(port: str) -> tuple[Region, ...]:
+    """Return the memories that the linker script of a port declares."""
+    return regions(assets_dir("firmware") / "ports" / port / "link.ld")
 
 
 def _digest(root: Path, wanted: EmulatedBuild) -> str:
@@ -160,7 +163,7 @@ def _digest(root: Path, wanted: EmulatedBuild) -> str:
     ]
     headers = [header for folder in wanted.include_dirs for header in folder.rglob("*.h")]
     files = [*ours, root / "cmake" / wanted.toolchain.file, *wanted.sources, *wanted.vendor_sources, *headers]
-    options = [wanted.port, wanted.optimisation, str(wanted.faults), *(f"{k}={v}" for k, v in wanted.defines.items())]
+    options = [wanted.port, wanted.optimisation, str(wanted.faults)]
     return digest_of(root, files, [*options, compiler_version(wanted.toolchain.command), __version__])
 
 
@@ -176,7 +179,6 @@ def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None
         "TML_GENERATED_SOURCES": _listed(wanted.sources),
         "TML_VENDOR_SOURCES": _listed(wanted.vendor_sources),
         "TML_INCLUDE_DIRS": _listed(wanted.include_dirs),
-        "TML_DEFINES": ";".join(f"{name}={value}" for name, value in wanted.defines.items()),
         "TML_OPTIMISATION": wanted.optimisation,
         "TML_FAULTS": "ON" if wanted.faults else "OFF",
         "TML_FIRMWARE_SHA256": digest,
@@ -193,7 +195,7 @@ def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None
         log += output
         (work / LOG).write_text(log, encoding="utf-8")
         if code != 0:
-            raise _explained(output, root, wanted)
+            raise _explained(output, wanted)
     frames = sorted(folder.rglob("*.su"))
     text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in frames)
     (work / _FRAMES).write_text(text, encoding="utf-8")
@@ -202,9 +204,9 @@ def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None
     shutil.rmtree(folder)
 
 
-def _explained(output: str, root: Path, wanted: EmulatedBuild) -> BuildError:
+def _explained(output: str, wanted: EmulatedBuild) -> BuildError:
     """Make the error for a failed step."""
-    sizes = {region.name: region.size for region in regions(_linker_script(root, wanted.port))}
+    sizes = {region.name: region.size for region in regions_of(wanted.port)}
     overflows: dict[str, int] = {}
     for found in _OVERFLOW.findall(output):
         name, excess = found[0] or found[2], int(found[1] or found[3])
@@ -214,10 +216,6 @@ def _explained(output: str, root: Path, wanted: EmulatedBuild) -> BuildError:
         msg = f"the model is too large for {wanted.port}: the firmware exceeds {' and '.join(parts)}"
         return DoesNotFitError(msg, {name: sizes[name] + excess for name, excess in overflows.items()})
     return BuildError(f"the firmware for {wanted.port} does not build: {first_error(output)}")
-
-
-def _linker_script(root: Path, port: str) -> Path:
-    return root / "ports" / port / "link.ld"
 
 
 def _largest_frame(path: Path) -> tuple[str, int] | None:

@@ -43,10 +43,11 @@ class Link(Protocol):
 
 
 class FdLink:
-    """A link over a file descriptor: a socket, a pseudo-terminal or an open serial port.
+    """A link over a file descriptor: a socket, a pseudo-terminal or an open serial port; or over two pipes.
 
     Args:
         fd: taken over, made non-blocking, and closed by `close`.
+        out_fd: what is written to, likewise, where that is not the same.
         name: see `Link`.
         packed: see `Link`.
         closer: called by `close` in place of `os.close`, for owners of the descriptor.
@@ -54,28 +55,42 @@ class FdLink:
     """
 
     def __init__(
-        self, fd: int, *, name: str, packed: bool, closer: Callable[[], None] | None = None, chunk: int = 1 << 18
+        self,
+        fd: int,
+        *,
+        name: str,
+        packed: bool,
+        out_fd: int | None = None,
+        closer: Callable[[], None] | None = None,
+        chunk: int = 1 << 18,
     ) -> None:
         """Take the descriptor over."""
         self.name, self.packed = name, packed
         self._fd, self._closer, self._chunk = fd, closer, chunk
+        self._out_fd = fd if out_fd is None else out_fd
         self._poll = select.poll()
         os.set_blocking(fd, False)
+        os.set_blocking(self._out_fd, False)
 
     def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, bytes]:
         """See `Link.exchange`."""
         if self._fd < 0:
             msg = "the link was closed by the host"
             raise LinkClosedError(msg)
-        wanted = select.POLLIN | (select.POLLOUT if out else 0)
-        self._poll.register(self._fd, wanted)
-        events = dict(self._poll.poll(max(0.0, timeout_s) * 1000)).get(self._fd, 0)
+        writing = select.POLLOUT if out else 0
+        if self._out_fd == self._fd:
+            self._poll.register(self._fd, select.POLLIN | writing)
+        else:
+            self._poll.register(self._fd, select.POLLIN)
+            self._poll.register(self._out_fd, writing)
+        ready = dict(self._poll.poll(max(0.0, timeout_s) * 1000))
         received, written = b"", 0
-        if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+        if ready.get(self._fd, 0) & (select.POLLIN | select.POLLHUP | select.POLLERR):
             received = self._read()
-        if out and events & select.POLLOUT:
+        # A pipe whose reader has gone reports an error, which writing to it then names.
+        if out and ready.get(self._out_fd, 0) & (select.POLLOUT | select.POLLERR):
             try:
-                written = os.write(self._fd, out)
+                written = os.write(self._out_fd, out)
             except BlockingIOError:
                 written = 0
             except OSError as error:
@@ -104,5 +119,7 @@ class FdLink:
             return
         if self._closer is not None:
             self._closer()
-        else:
-            os.close(fd)
+            return
+        os.close(fd)
+        if self._out_fd != fd:
+            os.close(self._out_fd)

@@ -1,0 +1,103 @@
+"""Boards that are programs of this computer: how they are started, listened to, and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml.boards import keeper
+from pytest_tinyml.boards.streamed import StreamedBoard
+from pytest_tinyml.errors import BoardError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_tinyml.boards.base import BoardRequest
+
+_END_S: Final = 2.0
+
+
+class ChildBoard(StreamedBoard):
+    """A board that is a program; subclasses start it with `spawn`."""
+
+    def __init__(self, kind: str, request: BoardRequest) -> None:
+        """Start nothing."""
+        super().__init__(kind, request)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control = -1
+
+    def spawn(self, command: Sequence[str], fds: Sequence[int], *, kept: bool = False) -> None:
+        """Start a program; what it says on standard error goes to the console.
+
+        Args:
+            command: the program and its arguments.
+            fds: descriptors that it inherits, by the same numbers; still open here afterwards.
+            kept: end it when this process dies, however that happens (see `keeper`). For programs that do not do so
+                themselves when the line is closed.
+
+        Raises:
+            BoardError: it cannot be started.
+        """
+        inherited = list(fds)
+        ours = theirs = -1
+        if kept:
+            theirs, ours = os.pipe()
+            numbers = ",".join(map(str, fds))
+            command = [sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(theirs), numbers, *command]
+            inherited.append(theirs)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=inherited,
+                process_group=0,  # Ctrl-C is for pytest, which then closes the line
+            )
+        except OSError as error:
+            if ours >= 0:
+                os.close(ours)
+            msg = f"cannot be started: {error}"
+            raise BoardError(msg) from error
+        finally:
+            if theirs >= 0:
+                os.close(theirs)
+        self._control = ours
+        if self._process.stderr is not None:
+            self.console.follow(self._process.stderr)
+
+    def stop(self) -> str:
+        """See `StreamedBoard.stop`."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        # The link is closed by now: a healthy board ends by itself.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S / 4)
+        ended = process.poll() is not None
+        control, self._control = self._control, -1
+        if control >= 0:
+            os.close(control)
+        elif not ended:
+            process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S)
+        if process.poll() is None:
+            process.kill()
+            process.wait(_END_S)
+        self.console.drain(_END_S)
+        return _ending(process.returncode, ended=ended, asked=-signal.SIGKILL if control >= 0 else -signal.SIGTERM)
+
+
+def _ending(code: int, *, ended: bool, asked: int) -> str:
+    """Say how a program ended; nothing if it did as it was asked."""
+    if not ended:
+        return "" if code == asked and asked != -signal.SIGKILL else "had to be killed"
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}" if code else ""

@@ -1,0 +1,277 @@
+"""Firmware on a processor that QEMU emulates: bare metal, cross-compiled, with the kernels that the part would have."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml import firmware
+from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.boards.base import Missing
+from pytest_tinyml.boards.child import ChildBoard
+from pytest_tinyml.boards.registry import boards_with_room
+from pytest_tinyml.engines import aot
+from pytest_tinyml.errors import BoardError, DoesNotFitError, MissingToolError, UnknownNameError
+from pytest_tinyml.links.base import FdLink
+from pytest_tinyml.links.session import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_tinyml.boards.base import BoardRequest
+    from pytest_tinyml.links.base import Link
+    from pytest_tinyml.records import Model
+
+SEMIHOSTING: Final = "semihosting"
+SERIAL: Final = "serial"
+LINKS: Final = (SEMIHOSTING, SERIAL)
+WALL: Final = "wall"
+INSTRUCTIONS: Final = "instructions"
+CLOCKS: Final = (WALL, INSTRUCTIONS)
+OLDEST_QEMU: Final = (7, 0)
+OPTIONS: Final = {
+    "compiler": "gcc, or where the board has it zig",
+    "kernels": "whose kernels compute the network: the vendor's (default), or portable",
+    "fault": "a failure to plant, e.g. wild-write@100 or hang#17; firmware/apps/common/faults.h has all",
+}
+_PORTABLE: Final = "portable"
+_VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
+_PC: Final = re.compile(r"\bpc (0x[0-9a-f]+)")
+_ASK_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """A processor under QEMU.
+
+    Attributes:
+        name: the board's.
+        program: of QEMU.
+        install: the command that installs it.
+        machine: QEMU's arguments for the bulk link.
+        serial_machine: ... and for the serial link, to which the line is connected as the character device ``line``.
+        counting: QEMU's arguments that make its time the number of instructions.
+        port: folder below ``firmware/ports``.
+        kernels: what the engine's generated code calls by default.
+        toolchains: compilers by preference.
+        flash: names of the memories that hold code and constants, as the linker script has them.
+        ram: ... and of those that hold data.
+    """
+
+    name: str
+    program: str
+    install: str
+    machine: tuple[str, ...]
+    serial_machine: tuple[str, ...]
+    counting: tuple[str, ...]
+    port: str
+    kernels: str
+    toolchains: tuple[firmware.Toolchain, ...]
+    flash: tuple[str, ...]
+    ram: tuple[str, ...]
+
+    def memories(self) -> dict[str, int]:
+        """Return the bytes of flash and RAM, from the linker script."""
+        sizes = {region.name: region.size for region in firmware.regions_of(self.port)}
+        return {"flash": sum(sizes[name] for name in self.flash), "RAM": sum(sizes[name] for name in self.ram)}
+
+    def missing(self) -> list[Missing]:
+        """Say what this computer lacks."""
+        lacking: list[Missing] = []
+        version = qemu_version(self.program)
+        if version is None:
+            lacking.append(Missing(what=self.program, install=self.install))
+        elif version < OLDEST_QEMU:
+            oldest = ".".join(map(str, OLDEST_QEMU))
+            have = ".".join(map(str, version))
+            lacking.append(Missing(what=f"{self.program} {oldest} or later (this is {have})", install=self.install))
+        if all(toolchain.missing() for toolchain in self.toolchains):
+            first = self.toolchains[0]
+            others = "".join(f" (or: {other.install})" for other in self.toolchains[1:])
+            lacking.append(Missing(what=" ".join(first.command), install=first.install + others))
+        for find in (firmware.find_cmake, firmware.find_generator):
+            try:
+                find()
+            except MissingToolError as error:
+                lacking.append(Missing(what=error.tool, install=error.install))
+        return lacking
+
+
+class EmulatedBoard(ChildBoard):
+    """One QEMU with our firmware in it.
+
+    Args:
+        emulator: what is emulated.
+        request: what the board shall be.
+
+    Raises:
+        UnknownNameError: it has no such link, clock, compiler or kernels.
+    """
+
+    def __init__(self, emulator: Emulator, request: BoardRequest) -> None:
+        """Build and start nothing."""
+        self.emulator = emulator
+        self.link_name = _one_of(f"link of board {emulator.name!r}", request.link, LINKS)
+        self.clock = _one_of(f"clock of board {emulator.name!r}", request.clock, CLOCKS)
+        names = tuple(toolchain.name for toolchain in emulator.toolchains)
+        compiler = request.options.get("compiler")
+        _one_of(f"compiler of board {emulator.name!r}", compiler, names)
+        usable = [toolchain for toolchain in emulator.toolchains if not toolchain.missing()]
+        asked = [toolchain for toolchain in emulator.toolchains if toolchain.name == compiler]
+        self._toolchain = (asked or usable or list(emulator.toolchains))[0]
+        every = (emulator.kernels, _PORTABLE)
+        self._kernels = _one_of(f"kernels of board {emulator.name!r}", request.options.get("kernels"), every)
+        super().__init__(emulator.name, request)
+        self._firmware: firmware.Firmware | None = None
+
+    def prepare(self) -> str:
+        """See `Board.prepare`."""
+        self._firmware = self.build()
+        self.console.line(f"firmware {self._firmware.sha256[:12]}: {self._firmware.summary()}")
+        return self._firmware.sha256
+
+    def build(self) -> firmware.Firmware:
+        """Compile the engine with what is generated for the model.
+
+        Raises:
+            DoesNotFitError: too large for the part; names the boards that have room.
+        """
+        generated = aot.generated(self.request.model, self._kernels)
+        engine = assets_dir("firmware") / "engines" / "aot"
+        wanted = firmware.EmulatedBuild(
+            port=self.emulator.port,
+            toolchain=self._toolchain,
+            sources=[*generated.sources, *sorted(engine.glob("*.c"))],
+            vendor_sources=generated.vendor_sources,
+            include_dirs=[*generated.include_dirs, engine],
+            faults="fault" in self.request.options,
+        )
+        try:
+            return firmware.build_emulated(wanted)
+        except DoesNotFitError as error:
+            flash = max((size for name, size in error.needed.items() if name in self.emulator.flash), default=0)
+            ram = max((size for name, size in error.needed.items() if name in self.emulator.ram), default=0)
+            fitting = boards_with_room(flash, ram)
+            hint = f"boards with room for it: {', '.join(fitting)}" if fitting else "no board has room for it"
+            error.message = f"{error.message}; {hint}"
+            raise
+
+    def patience(self, link: Link) -> Patience:
+        """A serial line may lose bytes, a pipe does not."""
+        return Patience(timeout_s=self.request.timeout_s, resend_s=1.0 if link.name == SERIAL else None)
+
+    def start(self) -> Link:
+        """See `StreamedBoard.start`."""
+        if self._firmware is None:
+            self.prepare()
+        with ExitStack() as theirs:
+            if self.link_name == SERIAL:
+                left, right = socket.socketpair()
+                theirs.callback(right.close)
+                line = right.fileno()
+                fds, words = [line], ["serial=1"]
+                machine = [*self.emulator.serial_machine, "-chardev", f"socket,id=line,fd={line}"]
+                link = FdLink(left.detach(), name=SERIAL, packed=True)
+            else:
+                their_in, our_out = os.pipe()
+                theirs.callback(os.close, their_in)
+                our_in, their_out = os.pipe()
+                theirs.callback(os.close, their_out)
+                fds = [their_in, their_out]
+                words = [f"in=/dev/fd/{their_in}", f"out=/dev/fd/{their_out}"]
+                machine = list(self.emulator.machine)
+                link = FdLink(our_in, out_fd=our_out, name=SEMIHOSTING, packed=False)
+            try:
+                self.spawn(self._command(machine, words), fds, kept=True)
+            except BaseException:
+                link.close()
+                raise
+        return link
+
+    def _command(self, machine: list[str], words: list[str]) -> list[str]:
+        """Return QEMU's command line; `words` are for the firmware (firmware/apps/emulated/main.c)."""
+        assert self._firmware is not None  # noqa: S101 - start() has made it
+        counting: tuple[str, ...] = ()
+        if self.clock == INSTRUCTIONS:
+            counting = self.emulator.counting
+            words = [*words, "clock=instructions"]
+        fault = self.request.options.get("fault")
+        words = [*words, *([f"fault={fault}"] if fault else [])]
+        arguments = ",".join(f"arg={word}" for word in words)
+        return [
+            self.emulator.program,
+            *machine,
+            *counting,
+            *("-display", "none", "-monitor", "none", "-no-reboot", "-d", "guest_errors"),
+            *("-semihosting-config", f"enable=on,target=native,{arguments}"),
+            *("-kernel", str(self._firmware.path)),
+        ]
+
+    def _complete(self, error: BoardError) -> BoardError:
+        """Name the function that a fault was in."""
+        found = _PC.search(error.message)
+        where = None
+        if found and self._firmware is not None:
+            where = firmware.function_at(self._firmware.path, int(found[1], 16))
+        if where:
+            error.message = error.message.replace(found[0], f"{found[0]} ({where})", 1) if found else error.message
+        return super()._complete(error)
+
+
+class EmulatedKind:
+    """A kind of emulated board."""
+
+    engine = "aot"
+    hardware = False
+    links: tuple[str, ...] = LINKS
+    clocks: tuple[str, ...] = CLOCKS
+    options: Mapping[str, str] = OPTIONS
+
+    def __init__(self, emulator: Emulator, summary: str) -> None:
+        """Start nothing."""
+        self.name, self.summary, self._emulator = emulator.name, summary, emulator
+
+    @property
+    def memories(self) -> Mapping[str, int]:
+        """Bytes of flash and RAM of the part."""
+        return self._emulator.memories()
+
+    def missing(self) -> list[Missing]:
+        """See `BoardKind.missing`."""
+        return self._emulator.missing()
+
+    def check(self, model: Model) -> None:
+        """See `BoardKind.check`."""
+        aot.generated(model, self._emulator.kernels)
+
+    def create(self, request: BoardRequest) -> EmulatedBoard:
+        """See `BoardKind.create`."""
+        return EmulatedBoard(self._emulator, request)
+
+
+def qemu_version(program: str) -> tuple[int, int] | None:
+    """Return QEMU's version; None if it is not installed or does not say."""
+    path = shutil.which(program)
+    if path is None:
+        return None
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_ASK_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _one_of(what: str, name: str | None, known: tuple[str, ...]) -> str:
+    """Return the name, or the first of the known ones for None."""
+    if name is None:
+        return known[0]
+    if name not in known:
+        raise UnknownNameError(what, name, known)
+    return name
