@@ -157,7 +157,7 @@ int emulated_port_init(tml_port *port, const emulated_options *options) {
         .flash_bytes = (uint32_t)(xt_flash_end - xt_flash_start),
         .ram_bytes = (uint32_t)(xt_bss_end - xt_data_start),
     };
-    if (options->instructions && !clock_counts_instructions()) {
+    if (options->instructions && !clock_calibrate()) {
         emulated_console("QEMU does not count instructions: it must be run with -icount shift=5");
         return TML_ERR_IO;
     }

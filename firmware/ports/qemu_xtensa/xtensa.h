@@ -54,10 +54,11 @@ _Noreturn void sim_exit(int status);
 
 void clock_start(void);
 uint64_t clock_ticks(void);        /* CCOUNT in 64 bits */
-uint64_t clock_instructions(void); /* with -icount shift=5 only */
+uint64_t clock_instructions(void); /* executed since some time */
 uint32_t clock_uptime_ms(void);
-/* Does CCOUNT go on by 32 ns with every instruction, as with -icount shift=5? */
-bool clock_counts_instructions(void);
+/* To be called before clock_instructions. False if CCOUNT does not go on by 32 ns with every instruction, as it does
+ * with -icount shift=5. */
+bool clock_calibrate(void);
 /* Sleeps until an interrupt or for about this time. Interrupts must be masked (rsil); they are not any more then. */
 void clock_sleep(uint32_t ms);
 
