@@ -71,6 +71,7 @@ class Session:
         self._decoder = wire.FrameDecoder()
         # A random start makes a late reply of an earlier session unlikely to match.
         self._seq = secrets.randbelow(0xFFFF)
+        self._took_s: dict[MessageType, float] = {}
 
     def next_seq(self) -> int:
         """Return a sequence number for a request: 1 to 65535, never 0."""
@@ -186,12 +187,18 @@ class Session:
         timeout_s: float | None = None,
         resend_s: float | None = None,
     ) -> bytes:
-        """Send one request and return its answer's payload; sends again after `resend_s` of silence."""
+        """Send one request and return its answer's payload; sends again after `resend_s` of silence.
+
+        Requests are idempotent, so the answer to an earlier attempt is as good: on a slow line it is the one that comes.
+        """
         limit = self.patience.timeout_s if timeout_s is None else timeout_s
-        resend = self.patience.resend_s if resend_s is None else resend_s
-        deadline = time.monotonic() + limit
+        resend = self._allowed_s(kind) if resend_s is None else resend_s
+        begun = time.monotonic()
+        deadline = begun + limit
+        attempts: set[int] = set()
         while True:
             seq = self.next_seq()
+            attempts.add(seq)
             # A zero in front flushes what noise may have left in the board's receiver.
             out = memoryview(b"\0" + wire.encode_frame(kind, seq, payload))
             again = min(deadline, time.monotonic() + resend) if resend is not None else deadline
@@ -204,13 +211,29 @@ class Session:
                         if item.code == ErrorCode.BAD_VERSION:
                             raise item
                         refused = resend is not None
-                    elif item.type is answer and item.seq == seq:
+                    elif item.type is answer and item.seq in attempts:
+                        if len(attempts) == 1:  # of several, it is not known which one it was
+                            took = time.monotonic() - begun
+                            self._took_s[kind] = max(took, self._took_s.get(kind, 0.0))
                         return item.payload
-                    elif item.type is MessageType.ERROR and item.seq in {seq, 0}:
+                    elif item.type is MessageType.ERROR and item.seq in attempts | {0}:
                         refused = self._refused(item, can_resend=True)
             if time.monotonic() >= deadline:
                 msg = f"no answer to {kind.name} within {limit:g} s"
                 raise BoardTimeoutError(msg)
+
+    def _allowed_s(self, kind: MessageType) -> float | None:
+        """Return after how much silence a request is sent again; None for never.
+
+        A slow board is not a lossy line: allow for what this kind of request has needed, and a canary, which is an
+        inference, at first for half the time-out.
+        """
+        patience = self.patience
+        if patience.resend_s is None:
+            return None
+        if kind is MessageType.CANARY and kind not in self._took_s:
+            return max(patience.resend_s, patience.timeout_s / 2)
+        return patience.resend_s + 2 * self._took_s.get(kind, 0.0)
 
     def _refused(self, frame: wire.Frame, *, can_resend: bool) -> bool:
         """Raise what an ERROR says, unless sending again may help; returns True then."""

@@ -7,7 +7,7 @@ answered completely, an earlier one that is still open was lost and is sent agai
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from pytest_tinyml import wire
 from pytest_tinyml.errors import BoardTimeoutError, WireError
+from pytest_tinyml.links.pace import Pace
 from pytest_tinyml.links.session import BATCH_BYTES, RESENDABLE, SAMPLE_BYTES, check_fits, reported
 from pytest_tinyml.records import Encoding
 from pytest_tinyml.wire import MessageType
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.work import Work
 
 _POLL_S = 0.25
+_COMPLAINT_S = 0.1
+"""When something is known to have been lost, so much silence beyond twice what is due is enough to send it again."""
+_NOTED = 20
+"""So many losses are described; the rest are counted."""
 _PACKED = frozenset({Encoding.PIXELS_DEFLATE, Encoding.TENSOR_DEFLATE})
 
 
@@ -52,18 +57,18 @@ class Streamer:
         if identity is None:
             msg = "hello() comes first"
             raise RuntimeError(msg)
-        self._session, self._work, self._encoding, self._batch_s = session, work, encoding, batch_s
+        self._session, self._work, self._encoding = session, work, encoding
+        self._pace = Pace(batch_s, wire.MAX_COUNT)
         self._identity = identity
         self._payload_limit = wire.max_payload_size(identity.max_frame)
         self._pending: dict[int, _Request] = {}
         self._again: deque[int] = deque()
         self._leased: deque[int] = deque()
         self._in_flight = 0
-        self._limit = 1
-        self._answered = 0
-        self._started = self._progress = self._resent = time.monotonic()
-        self._suspect = False
+        self._progress = self._resent = time.monotonic()
+        self._suspect = self._flush = False
         self._complaint = ""
+        self._losses: Counter[str] = Counter()
 
     def run(self) -> None:
         """Stream until the work is finished.
@@ -72,6 +77,12 @@ class Streamer:
             BoardError: the board failed; everything that it answered is with the work.
             UsageError: one sample does not fit a frame of this board.
         """
+        try:
+            self._run()
+        finally:
+            self._sum_up()
+
+    def _run(self) -> None:
         out = memoryview(b"")
         waiting: tuple[int, bytes, list[int]] | None = None
         while not self._work.finished:
@@ -107,7 +118,7 @@ class Streamer:
     def _lease_size(self) -> int:
         """Lease about what fills the window twice."""
         size = self._sample_bytes() + SAMPLE_BYTES
-        return max(1, min(2 * self._identity.rx_window // size, 4 * self._limit))
+        return max(1, min(2 * self._identity.rx_window // size, 4 * self._pace.limit))
 
     def _sample_bytes(self) -> int:
         pixels = self._encoding in {Encoding.PIXELS, Encoding.PIXELS_DEFLATE}
@@ -117,18 +128,23 @@ class Streamer:
         if not self._peek():
             return None
         source = self._again or self._leased
-        count = min(self._limit, len(source))
+        count = min(self._pace.limit, len(source))
         payload, used = self._payload(source, count)
         ids = [source.popleft() for _ in range(used)]
         seq = self._session.next_seq()
-        return seq, wire.encode_frame(MessageType.INFER, seq, payload), ids
+        frame = wire.encode_frame(MessageType.INFER, seq, payload)
+        if self._flush:
+            # A zero in front ends what a lost delimiter may have left in the board's receiver.
+            frame, self._flush = b"\0" + frame, False
+        return seq, frame, ids
 
     def _payload(self, source: deque[int], count: int) -> tuple[bytes, int]:
-        """Encode at most `count` samples from the front of `source`, as many as fit a frame."""
+        """Encode at most `count` samples from the front of `source`: one, and as many more as are good for the line."""
+        limit = min(self._payload_limit, BATCH_BYTES + self._pace.payload_bytes)
         if self._encoding not in _PACKED:
             check_fits(self._sample_bytes(), self._identity)
-            fit = (self._payload_limit - BATCH_BYTES) // (self._sample_bytes() + SAMPLE_BYTES)
-            used = min(count, fit)
+            fit = int(limit - BATCH_BYTES) // (self._sample_bytes() + SAMPLE_BYTES)
+            used = min(count, max(1, fit))
             ids = [source[k] for k in range(used)]
             rows = self._work.raw(self._encoding, ids)
             return wire.encode_infer_rows(self._encoding, np.asarray(ids, dtype=np.uint32), rows), used
@@ -139,7 +155,7 @@ class Streamer:
             blob = self._work.packed(self._encoding, source[k])
             check_fits(len(blob), self._identity)
             size += SAMPLE_BYTES + len(blob)
-            if size > self._payload_limit:
+            if chosen and size > limit:
                 break
             chosen.append(source[k])
             blobs.append(blob)
@@ -155,7 +171,7 @@ class Streamer:
         if self._suspect and len(self._pending) == 1 and not sending:
             # With one request open there is no later one whose answer could show that it was lost. One that is still
             # being sent was not lost yet, and what is on its way counts in the window.
-            self._resend(next(iter(self._pending)), "after a damaged frame")
+            self._resend(list(self._pending), "after a damaged frame")
 
     def _result(self, frame: wire.Frame) -> None:
         request = self._pending.get(frame.seq)
@@ -169,17 +185,18 @@ class Streamer:
         if ids:
             self._work.answer(batch.ids, batch.ticks, batch.scores)
             request.open.difference_update(ids)
-            self._answered += len(ids)
+            now = time.monotonic()
+            self._pace.answered(len(ids), now - max(self._progress, self._resent))
             # Only answers are progress: a board that leaves a sample out for ever shall not keep the host for ever.
-            self._progress = time.monotonic()
+            self._progress = now
         if batch.last:
             for lost in [seq for seq in self._pending if seq != frame.seq and self._before(seq, frame.seq)]:
-                self._resend(lost, "its answer did not arrive")
+                self._resend([lost], "its answer did not arrive")
             self._drop(frame.seq)
+            self._pace.completed(request.size)
             # Answers and complaints come in order: what was damaged before is dealt with now.
             self._suspect = False
             self._again.extend(sorted(request.open))
-            self._adapt()
 
     def _before(self, seq: int, other: int) -> bool:
         """Whether `seq` was sent before `other`: the dictionary keeps the order of sending."""
@@ -203,7 +220,7 @@ class Streamer:
 
     def _suspected(self, complaint: str) -> None:
         """Note that something was lost; what, the answers to come will show."""
-        self._work.note("dropped", complaint)
+        self._note("dropped", complaint)
         self._suspect, self._complaint = True, complaint
 
     def _drop(self, seq: int) -> _Request:
@@ -211,16 +228,27 @@ class Streamer:
         self._in_flight -= request.size
         return request
 
-    def _resend(self, seq: int, why: str) -> None:
-        request = self._drop(seq)
-        self._again.extend(sorted(request.open))
-        self._work.note("resend", f"{len(request.open)} samples sent again: {why}")
-        self._suspect = False
+    def _resend(self, lost: list[int], why: str) -> None:
+        """Send requests again that were lost together."""
+        dropped = [self._drop(seq) for seq in lost]
+        # However many they were, it was one event: a pulled cable is no reason to shrink batches to single samples.
+        self._pace.lost(sum(request.size for request in dropped))
+        samples = [sample for request in dropped for sample in sorted(request.open)]
+        self._again.extend(samples)
+        self._note("resend", f"{len(samples)} samples sent again: {why}", len(dropped))
+        self._suspect, self._flush = False, True
 
-    def _adapt(self) -> None:
-        """Let batches grow until one lasts about `batch_s`."""
-        rate = self._answered / max(time.monotonic() - self._started, 1e-6)
-        self._limit = max(1, min(int(rate * self._batch_s), 2 * self._limit, wire.MAX_COUNT))
+    def _note(self, kind: str, text: str, count: int = 1) -> None:
+        """Report a loss; on a bad line there are thousands, and from some point on they are only counted."""
+        if self._losses[kind] < _NOTED:
+            self._work.note(kind, text)
+        self._losses[kind] += count
+
+    def _sum_up(self) -> None:
+        """Report how many losses there were, if not each was reported."""
+        if max(self._losses.values(), default=0) > _NOTED:
+            dropped, again = self._losses["dropped"], self._losses["resend"]
+            self._work.note("losses", f"{dropped:,} damaged frames and {again:,} requests sent again in all")
 
     def _check_silence(self) -> None:
         patience = self._session.patience
@@ -232,10 +260,10 @@ class Streamer:
         if patience.resend_s is None:
             return
         # A slow board is not a lossy line: allow for what it is known to need, and at first for half the time-out.
-        elapsed = self._progress - self._started
-        due = sum(len(r.open) for r in self._pending.values()) * elapsed / self._answered if self._answered else None
-        allowed = patience.timeout_s / 2 if due is None else patience.resend_s + 2 * due
+        due = self._pace.due_s(sum(len(request.open) for request in self._pending.values()))
+        beyond = min(patience.resend_s, _COMPLAINT_S) if self._suspect else patience.resend_s
+        allowed = patience.timeout_s / 2 if due is None else beyond + 2 * due
         if time.monotonic() - max(self._progress, self._resent) > allowed:
             self._resent = time.monotonic()
-            for seq in list(self._pending):
-                self._resend(seq, f"no answer for {silent:.1f} s")
+            if self._pending:
+                self._resend(list(self._pending), f"no answer for {silent:.1f} s")

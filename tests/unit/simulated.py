@@ -19,6 +19,7 @@ from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.errors import WireError
 from pytest_tinyml.records import Clock, Dataset, Encoding, Identity, Model, PreprocessSpec, TensorSpec
+from pytest_tinyml.wire import MessageType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,6 +172,50 @@ class SimulatedLink:
     def close(self) -> None:
         """See `Link.close`."""
         self.closed += 1
+
+
+@dataclass
+class SlowLink:
+    """A link around a simulated one whose board and line need a time for each reply, one after the other.
+
+    Attributes:
+        inner: moves the bytes.
+        reply_s: seconds that a reply of a type takes.
+        replies: how many were delivered.
+    """
+
+    inner: SimulatedLink
+    reply_s: Callable[[MessageType], float]
+    name: str = "slow"
+    packed: bool = False
+    replies: int = 0
+    _busy_until: float = 0.0
+    _due: deque[tuple[float, bytes]] = field(default_factory=deque)
+    _rest: bytes = b""
+
+    def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, bytes]:
+        """See `Link.exchange`."""
+        clock = self.inner.clock
+        before = clock.now
+        taken, received = self.inner.exchange(out, 0.0)
+        clock.now = before
+        *frames, self._rest = (self._rest + received).split(b"\0")
+        for frame in filter(None, frames):
+            seconds = self.reply_s(wire.decode_frame(frame).type)
+            self._busy_until = max(self._busy_until, before) + seconds
+            self._due.append((self._busy_until, frame + b"\0"))
+        if taken or received:
+            return taken, b""
+        if self._due and self._due[0][0] <= before + timeout_s:
+            clock.now, frame = max(before, self._due[0][0]), self._due.popleft()[1]
+            self.replies += 1
+            return 0, frame
+        clock.now = before + max(timeout_s, 0.001)
+        return 0, b""
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        self.inner.close()
 
 
 class BusyWork(ListWork):
