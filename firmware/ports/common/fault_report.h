@@ -4,7 +4,7 @@
 
 #include "tml.h"
 
-#define FAULT_TEXT 192U /* bytes that a description may have, its end included */
+#define FAULT_TEXT 256U /* bytes that a description may have, its end included */
 
 typedef struct {
     char text[FAULT_TEXT];

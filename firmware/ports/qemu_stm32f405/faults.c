@@ -5,7 +5,9 @@
 #include "machine.h"
 
 #define EXIT_FAULT 3
-#define FRAME_WORDS 8U        /* what the processor pushes; the FPU is off, so never more */
+#define FRAME_WORDS 8U /* what the processor pushes; the FPU is off, so never more */
+#define FRAME_LR 5U    /* r0 to r3 are the first, r12 is between: ARMv7-M ARM, B1.5.6 */
+#define FRAME_PC 6U
 #define PSR_ALIGNED (1U << 9) /* ... and one word before it, if the stack was not on a multiple of 8 */
 #define ON_PROCESS_STACK 4U   /* bit of EXC_RETURN: where the frame is */
 #define OVERFLOW_REACH 4096U  /* an access so far below the stack is taken for its overflow */
@@ -70,15 +72,6 @@ static uint32_t last_return_address(void) {
     return 0;
 }
 
-static void append_registers(fault_text *text, const uint32_t *frame) {
-    static const char *const names[FRAME_WORDS] = {", r0 ",  ", r1 ", ", r2 ", ", r3 ",
-                                                   ", r12 ", ", lr ", ", pc ", NULL};
-    static const uint8_t order[] = {6, 5, 0, 1, 2, 3};
-    for (size_t i = 0; i < sizeof order; i++) {
-        append_value(text, names[order[i]], frame[order[i]]);
-    }
-}
-
 static bool inside_stack(uintptr_t frame) {
     return frame % 4U == 0 && frame >= (uintptr_t)link_stack_bottom &&
            frame <= (uintptr_t)link_handler_stack_top - FRAME_WORDS * sizeof(uint32_t);
@@ -115,13 +108,18 @@ __attribute__((used)) static _Noreturn void report(uintptr_t frame, uint32_t exc
     }
     const uint32_t *words = (const uint32_t *)frame;
     const bool aligned = has_frame && (words[FRAME_WORDS - 1] & PSR_ALIGNED) != 0;
+    if (has_frame) {
+        append_value(&text, ", pc ", words[FRAME_PC]);
+        append_value(&text, ", lr ", words[FRAME_LR]);
+    } else {
+        append_value(&text, ", registers lost, called from ", last_return_address());
+    }
     append_value(&text, ", sp ", (uint32_t)(frame + sizeof(uint32_t) * (FRAME_WORDS + (aligned ? 1U : 0U))));
     append_value(&text, ", cfsr ", cfsr);
     append_value(&text, ", hfsr ", SCB_HFSR);
-    if (has_frame) {
-        append_registers(&text, words);
-    } else {
-        append_value(&text, ", registers lost, called from ", last_return_address());
+    static const char *const names[] = {", r0 ", ", r1 ", ", r2 ", ", r3 "};
+    for (size_t i = 0; has_frame && i < sizeof names / sizeof names[0]; i++) {
+        append_value(&text, names[i], words[i]);
     }
     if (reported_session != NULL && reported_session->config.port != NULL) {
         fault_report(reported_session, text.text);
