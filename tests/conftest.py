@@ -28,7 +28,7 @@ def loaded() -> None:
 
     import pytest_tinyml.boards.native
     import pytest_tinyml.boards.tflm
-    import pytest_tinyml.shell.harness  # noqa: F401
+    import pytest_tinyml.shell.session  # noqa: F401
     import tests.projects  # noqa: F401
 
 
