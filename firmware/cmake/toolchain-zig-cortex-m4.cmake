@@ -10,6 +10,7 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TML_PYTHON)
 
 set(CMAKE_C_COMPILER ${TML_PYTHON} -m ziglang cc)
 set(CMAKE_ASM_COMPILER ${TML_PYTHON} -m ziglang cc)
+set(CMAKE_ASM_COMPILER_ID Clang) # CMake does not find that out behind another program
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 # CMake takes one word for the archiver, and finds the host's, which may not know this processor's objects.
 set(CMAKE_C_ARCHIVE_CREATE "${TML_PYTHON} -m ziglang ar qc <TARGET> <LINK_FLAGS> <OBJECTS>")

@@ -17,6 +17,7 @@ extern const uint8_t link_flash_bytes[], link_ram_bytes[]; /* the address is the
 
 #define STACK_PAINT 0x57AC57ACU /* what unused words of the stack hold */
 
+void machine_reset(void);   /* where the processor starts */
 void machine_fault(void);   /* every exception that nobody expects */
 void machine_systick(void); /* only wakes the processor */
 

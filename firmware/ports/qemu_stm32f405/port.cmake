@@ -12,7 +12,8 @@ set(TML_PORT_SOURCES
 # Our string.h in place of a C library's.
 set(TML_PORT_INCLUDE_DIRS ${CMAKE_CURRENT_LIST_DIR} ${_common}/include)
 set(TML_PORT_COMPILE_OPTIONS -fno-common -fno-unwind-tables -fno-asynchronous-unwind-tables)
-set(TML_PORT_LINK_OPTIONS -T${CMAKE_CURRENT_LIST_DIR}/link.ld)
+# The entry stands in the script too; zig overrules that.
+set(TML_PORT_LINK_OPTIONS -T${CMAKE_CURRENT_LIST_DIR}/link.ld -Wl,--entry=machine_reset)
 set(TML_PORT_LIBRARIES)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   list(APPEND TML_PORT_LINK_OPTIONS -Wl,--print-memory-usage -Wl,--fatal-warnings)

@@ -17,13 +17,11 @@ typedef struct {
     vector peripheral[STM32F405_IRQS];
 } vector_table;
 
-static void reset(void);
-
 __attribute__((section(".vectors"), used)) static const vector_table vectors = {
     .handler_stack_top = link_handler_stack_top,
     .system =
         {
-            reset,
+            machine_reset,
             [1 ... 13] = machine_fault, /* NMI and faults; nobody uses SVCall and PendSV */
             machine_systick,
         },
@@ -78,7 +76,7 @@ __attribute__((used)) static _Noreturn void start(void) {
 
 /* The program runs on the process stack, and exceptions on the main stack, which is where the processor starts: so a
  * fault has a stack to be reported from, whatever happened to the program's. ARMv7-M ARM, B1.4.1 and B1.4.4. */
-__attribute__((naked)) static void reset(void) {
+__attribute__((naked)) void machine_reset(void) {
     __asm__ volatile("ldr r0, =link_stack_top\n\t"
                      "msr psp, r0\n\t"
                      "movs r0, #2\n\t" /* CONTROL.SPSEL */
