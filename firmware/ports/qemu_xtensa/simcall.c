@@ -14,7 +14,7 @@ enum {
     SYS_ARGV_SIZE = 1001,
     SYS_ARGV = 1002,
 };
-enum { SELECT_READ = 1, SELECT_WRITE = 2 };
+enum { SELECT_NOTHING = 0, SELECT_READ = 1, SELECT_WRITE = 2 };
 
 #define PAGE_BYTES 4096U /* TARGET_PAGE_SIZE */
 #define STDERR 2
@@ -54,6 +54,11 @@ sim_answer sim_write(int fd, const void *data, size_t size) {
 sim_answer sim_wait(int fd, bool to_write, uint32_t timeout_ms) {
     const uint32_t time[2] = {timeout_ms / 1000U, timeout_ms % 1000U * 1000U}; /* seconds, microseconds */
     return simcall(SYS_SELECT_ONE, (uint32_t)fd, to_write ? SELECT_WRITE : SELECT_READ, (uint32_t)(uintptr_t)time);
+}
+
+void sim_sleep_us(uint32_t us) {
+    const uint32_t time[2] = {0, us};
+    (void)simcall(SYS_SELECT_ONE, STDERR, SELECT_NOTHING, (uint32_t)(uintptr_t)time);
 }
 
 uint32_t sim_argc(void) {

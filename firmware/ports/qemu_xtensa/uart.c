@@ -22,6 +22,7 @@ typedef struct {
 #define LSR_OVERRUN 0x02U
 #define LSR_TRANSMITTER_EMPTY 0x20U
 #define FIFO_BYTES 16U
+#define POLL_US 20U
 #define WRITE_TIMEOUT_MS 30000U /* a host that takes nothing for so long is gone */
 
 static struct {
@@ -59,6 +60,7 @@ void uart_open(bool interrupts) {
     UART->data = 1; /* 115,200 baud: QEMU only derives the length of a pause from it */
     UART->interrupt_enable = 0;
     UART->line_control = LCR_8N1;
+    xt_uart_interrupt(); /* a byte may have come: switching the FIFOs on would throw it away */
     UART->fifo_control = FCR_ON;
     UART->modem_control = 0x0B; /* ready, and interrupts to the processor */
     uart.interrupts = interrupts;
@@ -74,29 +76,39 @@ static uint32_t mask_interrupts(void) {
     return ps;
 }
 
+static bool something_came(void) {
+    return uart.head != uart.tail || uart.overrun;
+}
+
+/* With -icount time stands still while the processor sleeps, so the sleeps are what is counted. Without them the
+ * processor would keep QEMU from putting bytes into the FIFO: both need the same lock. */
+static bool poll_for_bytes(uint32_t timeout_ms) {
+    uint32_t turns = 0;
+    for (;;) {
+        xt_uart_interrupt();
+        if (something_came() || turns / (1000U / POLL_US) >= timeout_ms) {
+            return something_came();
+        }
+        sim_sleep_us(POLL_US);
+        turns++;
+    }
+}
+
 static bool wait_for_bytes(uint32_t timeout_ms) {
     uint32_t start = clock_uptime_ms();
     for (;;) {
-        if (!uart.interrupts) {
-            xt_uart_interrupt();
-        }
         uint32_t ps = mask_interrupts();
-        bool ready = uart.head != uart.tail || uart.overrun;
         uint32_t waited = clock_uptime_ms() - start;
-        if (ready || waited >= timeout_ms) {
+        if (something_came() || waited >= timeout_ms) {
             XT_WRITE(ps, ps);
-            return ready;
+            return something_came();
         }
-        if (uart.interrupts) {
-            clock_sleep(timeout_ms - waited);
-        } else {
-            XT_WRITE(ps, ps);
-        }
+        clock_sleep(timeout_ms - waited);
     }
 }
 
 int32_t uart_read(uint8_t *data, size_t capacity, uint32_t timeout_ms) {
-    if (!wait_for_bytes(timeout_ms)) {
+    if (!(uart.interrupts ? wait_for_bytes(timeout_ms) : poll_for_bytes(timeout_ms))) {
         return 0;
     }
     uint32_t size = uart.head - uart.tail;

@@ -41,6 +41,8 @@ sim_answer sim_read(int fd, void *data, size_t size);
 sim_answer sim_write(int fd, const void *data, size_t size);
 /* Waits until the file can be read or written without blocking. 1, 0 on time-out, negative on errors. */
 sim_answer sim_wait(int fd, bool to_write, uint32_t timeout_ms);
+/* The processor stands still, QEMU's devices go on. Less than a second. */
+void sim_sleep_us(uint32_t us);
 uint32_t sim_argc(void);
 uint32_t sim_argv_bytes(void);
 void sim_argv(void *block);
