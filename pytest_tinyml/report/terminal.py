@@ -123,6 +123,8 @@ def remarks(results: dict[str, Any]) -> list[str]:
     faults, model = results["faults"], results["model"]
     if faults:
         lines.append(f"{_count(len(faults), 'fault')} on the way; first: {faults[0]['text'].splitlines()[0]}")
+        # A noisy line has more losses than are described one by one.
+        lines.extend(f"{fault['board']}: {fault['text']}" for fault in faults if fault["kind"] == "losses")
     if model["preprocess_assumed"]:
         lines.append(f"preprocessing {model['preprocess']!r} was assumed: no card (see --tinyml-preprocess)")
     return lines
