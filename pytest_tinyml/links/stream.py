@@ -99,7 +99,7 @@ class Streamer:
                 continue
             # With room in the window only glance at the line: the next batch is more urgent.
             room = not out and waiting is None and self._peek()
-            sent, items = self._session.exchange(out, 0.0 if room else _POLL_S)
+            sent, items = self._session.exchange(out, 0.0 if room else _COMPLAINT_S if self._suspect else _POLL_S)
             out = out[sent:]
             for item in items:
                 self._take(item, sending=bool(out))
