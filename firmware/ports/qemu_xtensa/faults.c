@@ -75,7 +75,6 @@ static void describe_exception(fault_text *text, const fault_frame *frame) {
     if (text->size == 0) {
         fault_append(text, "exception");
     }
-    append(text, "exccause", frame->cause);
 }
 
 /* The guard catches a frame that stores into it; a large frame may step over it and fault somewhere else. */
@@ -102,11 +101,14 @@ static void describe(fault_text *text, const fault_frame *frame) {
         }
     }
     append(text, "pc", frame->pc);
+    append(text, "a0", frame->a[0]); /* the caller */
     append(text, "sp", frame->a[1]);
-    append(text, "a0", frame->a[0]);
     append(text, "ps", frame->ps);
+    append(text, "exccause", frame->cause);
     append(text, "a2", frame->a[2]);
     append(text, "a3", frame->a[3]);
+    append(text, "a4", frame->a[4]);
+    append(text, "a5", frame->a[5]);
 }
 
 static void log_registers(const fault_frame *frame) {
