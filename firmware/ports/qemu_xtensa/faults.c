@@ -80,7 +80,7 @@ static void describe_exception(fault_text *text, const fault_frame *frame) {
 /* The guard catches a frame that stores into it; a large frame may step over it and fault somewhere else. */
 static bool stack_overflowed(const fault_frame *frame) {
     bool guard = frame->kind == XT_DEBUG && (frame->debugcause & DEBUGCAUSE_DBREAK) != 0;
-    return guard || frame->a[1] < (uint32_t)(uintptr_t)xt_stack_bottom;
+    return guard || frame->a[1] < (uint32_t)(uintptr_t)link_stack_bottom;
 }
 
 static void describe(fault_text *text, const fault_frame *frame) {

@@ -120,11 +120,11 @@ static void port_restart(void *context) {
 
 /* What was painted and never written, from the bottom up. */
 static uint32_t least_free_stack(void) {
-    const uint32_t *at = xt_stack_bottom;
-    while (at < xt_stack_top && *at == XT_PAINT) {
+    const uint32_t *at = link_stack_bottom;
+    while (at < link_stack_top && *at == XT_PAINT) {
         at++;
     }
-    return (uint32_t)((uintptr_t)at - (uintptr_t)xt_stack_bottom);
+    return (uint32_t)((uintptr_t)at - (uintptr_t)link_stack_bottom);
 }
 
 static bool port_stat(void *context, tml_stat key, uint64_t *value) {
@@ -154,8 +154,8 @@ int emulated_port_init(tml_port *port, const emulated_options *options) {
         .clock = options->instructions ? TML_CLOCK_INSTRUCTIONS : TML_CLOCK_WALL,
         .tick_hz = options->instructions ? 0U : XT_CLOCK_HZ,
         .tick_mask = UINT64_MAX,
-        .flash_bytes = (uint32_t)(xt_flash_end - xt_flash_start),
-        .ram_bytes = (uint32_t)(xt_bss_end - xt_data_start),
+        .flash_bytes = (uint32_t)(uintptr_t)link_flash_bytes,
+        .ram_bytes = (uint32_t)(uintptr_t)link_ram_bytes,
     };
     if (options->instructions && !clock_calibrate()) {
         emulated_console("QEMU does not count instructions: it must be run with -icount shift=5");

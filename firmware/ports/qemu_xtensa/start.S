@@ -50,25 +50,25 @@ start:
     dsync
     isync
 
-    movi a2, xt_iram_load
-    movi a3, xt_iram_start
-    movi a4, xt_iram_end
+    movi a2, link_iram_load
+    movi a3, link_iram_start
+    movi a4, link_iram_end
     call0 copy
-    movi a2, xt_text_load
-    movi a3, xt_text_start
-    movi a4, xt_text_end
+    movi a2, link_text_load
+    movi a3, link_text_start
+    movi a4, link_text_end
     call0 copy
-    movi a2, xt_data_load
-    movi a3, xt_data_start
-    movi a4, xt_data_end
+    movi a2, link_data_load
+    movi a3, link_data_start
+    movi a4, link_data_end
     call0 copy
     movi a2, 0
-    movi a3, xt_bss_start
-    movi a4, xt_bss_end
+    movi a3, link_bss_start
+    movi a4, link_bss_end
     call0 fill
     movi a2, 0x5AC4F111 /* XT_PAINT */
-    movi a3, xt_stack_bottom
-    movi a4, xt_stack_top
+    movi a3, link_stack_bottom
+    movi a4, link_stack_top
     call0 fill
     isync
 
@@ -76,11 +76,11 @@ start:
     wsr a2, vecbase
     /* A store to the lowest 64 bytes of the stack is a debug exception: what ESP-IDF calls
      * CONFIG_FREERTOS_WATCHPOINT_END_OF_STACK. DBREAKC: bit 31 stores, bits 5..0 the address bits that must be equal. */
-    movi a2, xt_stack_bottom
+    movi a2, link_stack_bottom
     wsr a2, dbreaka0
     movi a2, 0x80000000
     wsr a2, dbreakc0
-    movi a1, xt_stack_top
+    movi a1, link_stack_top
     movi a2, 0
     wsr a2, ps /* privileged, not in an exception, no interrupt masked */
     rsync

@@ -17,9 +17,8 @@
 #define XT_PAINT UINT32_C(0x5AC4F111) /* what start.S fills the stack with */
 
 /* ---- link.ld ---- */
-extern const uint8_t xt_flash_start[], xt_flash_end[];
-extern const uint8_t xt_data_start[], xt_bss_end[];
-extern const uint32_t xt_stack_bottom[], xt_stack_top[];
+extern const uint8_t link_flash_bytes[], link_ram_bytes[]; /* their addresses are the numbers */
+extern const uint32_t link_stack_bottom[], link_stack_top[];
 
 /* ---- start.S ---- */
 _Noreturn void xt_reset(void); /* starts the firmware again from its first instruction */
