@@ -227,7 +227,13 @@ class BoardTimeoutError(BoardError):
 
 
 class BoardCrashedError(BoardError):
-    """The board's process ended, or its processor reported a fault."""
+    """The board's process ended, or its processor reported a fault.
+
+    Attributes:
+        running: id of the sample that was being inferred, if the board could say.
+    """
+
+    running: int | None = None
 
 
 class BoardReportedError(BoardError):

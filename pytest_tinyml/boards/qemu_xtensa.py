@@ -13,7 +13,7 @@ EMULATOR: Final = Emulator(
     install="sudo apt-get install qemu-system-misc",
     machine=("-M", "sim", "-cpu", "lx106", "-serial", "null"),
     serial_machine=("-M", "kc705-nommu", "-cpu", "lx106", "-serial", "chardev:line"),
-    counting=("-icount", "shift=7,sleep=off"),
+    counting=("-icount", "shift=5,sleep=off"),
     port="qemu_xtensa",
     kernels="esp-nn",
     toolchains=(firmware.XTENSA_GCC,),

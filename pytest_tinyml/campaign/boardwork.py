@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_tinyml.campaign.samples import EncodedWork
+from pytest_tinyml.errors import BoardCrashedError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +28,8 @@ MAX_STRIKES = 2
 class BoardWork(EncodedWork):
     """Implements `links.work.Work` for one board; used by that board's thread alone.
 
-    After a crash the samples that were on the board are sent one by one, so that a second crash names its sample.
+    After a crash the sample that the board named is sent alone, or all that were on the board one by one, so that a
+    second crash names its sample.
 
     Args:
         board: the board's name.
@@ -119,11 +121,16 @@ class BoardWork(EncodedWork):
         self._run.event(self._board, kind, text)
 
     def crashed(self, error: BoardError) -> None:
-        """Give the leases back; a sample that was alone on the board gets a strike, and after two is given up."""
+        """Give the leases back; the sample that was running gets a strike, and after two is given up.
+
+        That is the one that the board's fault handler names, or else one that was alone on the board.
+        """
         self._commit()
-        alone = len(self._leased) == 1
-        sample = self._queue.release(self._board, blame=alone)
-        self._suspects.update(self._leased)
+        running = error.running if isinstance(error, BoardCrashedError) else None
+        blamed = {running} & self._leased or (self._leased if len(self._leased) == 1 else set())
+        self._suspects.update(blamed or self._leased)
+        sample = next(iter(blamed), None)
+        self._queue.release(self._board, blame=sample)
         self._leased.clear()
         if sample is not None and self._queue.strikes(sample) >= MAX_STRIKES:
             self.fail(sample, f"the board failed {MAX_STRIKES} times on this sample: {error.message}")

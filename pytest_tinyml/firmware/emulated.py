@@ -199,8 +199,9 @@ def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None
     frames = sorted(folder.rglob("*.su"))
     text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in frames)
     (work / _FRAMES).write_text(text, encoding="utf-8")
-    for name in (_PROGRAM, _MAP):
-        (folder / name).replace(work / name)
+    (folder / _PROGRAM).replace(work / _PROGRAM)
+    if (folder / _MAP).exists():  # zig cannot write one
+        (folder / _MAP).replace(work / _MAP)
     shutil.rmtree(folder)
 
 

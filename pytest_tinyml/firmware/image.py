@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WRITABLE: Final = 2
 _MEMORY: Final = re.compile(
-    r"^\s*(\w+)\s*\(\w+\)\s*:\s*ORIGIN\s*=\s*(0x[0-9A-Fa-f]+)\s*,\s*LENGTH\s*=\s*(0x[0-9A-Fa-f]+|\d+)([KM]?)\s*$",
+    r"^\s*(\w+)\s*\(\w+\)\s*:\s*ORIGIN\s*=\s*(0x[0-9A-Fa-f]+)\s*,\s*LENGTH\s*=\s*(0x[0-9A-Fa-f]+|\d+)([KM]?)\s*(?:/\*.*)?$",
     re.MULTILINE,
 )
 _UNIT: Final = {"": 1, "K": 1 << 10, "M": 1 << 20}

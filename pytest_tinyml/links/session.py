@@ -103,7 +103,7 @@ class Session:
                 report = wire.decode_error(item.payload)
                 self._on_log(f"ERROR {report.code}: {report.text}")
                 if report.code == ErrorCode.FAULT:
-                    self._failure = BoardCrashedError(f"processor fault: {report.text}")
+                    self._failure = _fault(report)
                     if items:
                         break
                     raise self._failure
@@ -241,6 +241,14 @@ class Session:
         if can_resend and report.code in RESENDABLE:
             return True
         raise reported(report)
+
+
+def _fault(report: wire.BoardReport) -> BoardCrashedError:
+    """Make the exception for what a processor's fault handler reports."""
+    during = "" if report.sample_id is None else f" while sample {report.sample_id} was running"
+    error = BoardCrashedError(f"processor fault{during}: {report.text}")
+    error.running = report.sample_id
+    return error
 
 
 def check_fits(sample_bytes: int, identity: Identity) -> None:

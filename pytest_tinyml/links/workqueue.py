@@ -66,26 +66,22 @@ class WorkQueue:
                 self._pending = deque(sample for sample in self._pending if sample not in gone)
             self._changed.notify_all()
 
-    def release(self, holder: str, *, blame: bool = False) -> int | None:
-        """Put everything that `holder` had back to the front, in order.
+    def release(self, holder: str, *, blame: int | None = None) -> None:
+        """Put everything that `holder` had back to the front, in order, what is blamed first.
 
         Args:
             holder: who lost its leases.
-            blame: the holder died; its first unanswered id, the one it was working on, gets a strike.
-
-        Returns:
-            The blamed id, or None.
+            blame: the id that it was working on when it died, which gets a strike.
         """
         with self._changed:
             lost = [sample for sample, (owner, _) in self._leased.items() if owner == holder]
             for sample in lost:
                 del self._leased[sample]
+            if blame in lost:
+                lost.sort(key=lambda sample: sample != blame)
+                self._strikes[blame] += 1
             self._pending.extendleft(reversed(lost))
             self._changed.notify_all()
-            if not (blame and lost):
-                return None
-            self._strikes[lost[0]] += 1
-            return lost[0]
 
     def put_back(self, ids: Iterable[int]) -> None:
         """Queue ids again, at the front, that were completed too soon; their strikes are forgotten."""

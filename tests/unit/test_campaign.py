@@ -250,6 +250,23 @@ def test_a_sample_that_kills_the_board_is_given_up(journal_path: Path, poison: i
     assert_complete(campaign, but=(poison,))
 
 
+def test_a_sample_that_the_board_names_is_tried_once_more(journal_path: Path) -> None:
+    """A fault handler that says which sample was running saves trying all the others one by one."""
+    deaths: list[int] = []
+
+    def die(sample: int) -> None:
+        if sample in {17, 40}:
+            deaths.append(sample)
+            error = BoardCrashedError("processor fault", board="fake")
+            error.running = sample
+            raise error
+
+    campaign = make_campaign(journal_path, FakeBoard(before=die))
+    run_all(campaign)
+    assert deaths == [17, 17, 40, 40]
+    assert_complete(campaign, but=(17, 40))
+
+
 def test_two_samples_that_kill_are_both_named(journal_path: Path) -> None:
     """In the same lease and far apart, each poison is found and nothing else is blamed."""
     campaign = make_campaign(journal_path, FakeBoard(before=Deadly(9, 12, 50)))

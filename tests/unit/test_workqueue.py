@@ -85,24 +85,29 @@ def test_release_gives_everything_back_in_order() -> None:
     queue.lease("a", 3)
     queue.lease("b", 1)
     queue.complete([1])
-    assert queue.release("a") is None
+    queue.release("a")
     assert queue.lease("b", 9) == [0, 2, 4, 5]
 
 
-def test_strikes_are_for_the_first_unanswered_sample() -> None:
-    """Blame falls on the sample that the holder was working on, each time."""
+def test_what_is_blamed_gets_a_strike_and_comes_first() -> None:
+    """The next to take a sample gets the one that the holder died of, each time."""
     queue, _ = make_queue(range(4))
-    for strikes in (1, 2):
-        queue.lease("a", 3)
-        queue.complete([0])
-        assert queue.release("a", blame=True) == 1
-        assert (queue.strikes(1), queue.strikes(2)) == (strikes, 0)
+    assert queue.lease("a", 3) == [0, 1, 2]
+    queue.complete([0])
+    queue.release("a", blame=2)
+    assert queue.lease("a", 1) == [2]
+    queue.release("a", blame=2)
+    assert (queue.strikes(1), queue.strikes(2)) == (0, 2)
+    assert queue.lease("a", 9) == [2, 1, 3]
 
 
 def test_nobody_is_blamed_without_a_lease() -> None:
-    """A holder that had nothing cannot have died of a sample."""
+    """A holder that had nothing cannot have died of a sample, nor one of somebody else's."""
     queue, _ = make_queue(range(2))
-    assert queue.release("a", blame=True) is None
+    queue.release("a", blame=0)
+    queue.lease("b", 1)
+    queue.release("a", blame=0)
+    assert queue.strikes(0) == 0
 
 
 def test_stop_ends_waiting_and_leasing() -> None:
@@ -144,7 +149,7 @@ def test_many_holders_answer_everything_once() -> None:
                 held.difference_update(ids)
             queue.complete(done)
             if len(done) < len(ids):
-                queue.release(name, blame=True)
+                queue.release(name, blame=ids[5])
             if not ids:
                 queue.wait(0.01)
 
@@ -186,7 +191,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(holder=st.sampled_from("ab"), blame=st.booleans())
     def die(self, holder: str, blame: bool) -> None:
         """Lose all leases."""
-        self.queue.release(holder, blame=blame)
+        self.queue.release(holder, blame=self.seen[holder][0] if blame and self.seen[holder] else None)
 
     @rule(seconds=st.sampled_from([1.0, 6.0]))
     def pass_time(self, seconds: float) -> None:

@@ -29,7 +29,7 @@ static const struct {
 
 typedef struct {
     fault_kind kind;
-    const char *name;
+    const char *text;     /* the specification */
     void (*happen)(void); /* DEATH */
     uint32_t count;       /* NO_COUNT: not by count */
     uint32_t sample;      /* TML_NO_SAMPLE: not by sample */
@@ -96,7 +96,6 @@ static bool parse(const char *text, fault *one) {
     for (const fault_death *death = f.board->deaths; death->name != NULL; death++) {
         rest = behind(text, death->name);
         if (rest != NULL && (*rest == '@' || *rest == '#')) {
-            one->name = death->name;
             one->happen = death->happen;
             return parse_turn(rest, one);
         }
@@ -104,7 +103,6 @@ static bool parse(const char *text, fault *one) {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         rest = behind(text, known[i].name);
         if (rest != NULL) {
-            one->name = known[i].name;
             one->kind = known[i].kind;
             return known[i].counted ? parse_turn(rest, one) : *rest == '\0';
         }
@@ -118,7 +116,7 @@ void faults_init(const fault_board *board) {
 }
 
 bool faults_add(const char *specification) {
-    fault one = {.kind = DEATH, .sample = TML_NO_SAMPLE};
+    fault one = {.kind = DEATH, .text = specification, .sample = TML_NO_SAMPLE};
     if (f.used == MAX_FAULTS || !parse(specification, &one)) {
         return false;
     }
@@ -131,7 +129,7 @@ static const fault *due(fault_kind kind, uint32_t count) {
     for (uint32_t i = 0; i < f.used; i++) {
         const fault *one = &f.list[i];
         bool turn = one->count == count || (one->sample != TML_NO_SAMPLE && f.session->busy_sample == one->sample);
-        if (one->kind == kind && turn && (f.board->may_happen == NULL || f.board->may_happen(one->name))) {
+        if (one->kind == kind && turn && (f.board->may_happen == NULL || f.board->may_happen(one->text))) {
             return one;
         }
     }

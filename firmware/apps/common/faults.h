@@ -22,14 +22,15 @@ typedef struct {
 
 typedef struct {
     const fault_death *deaths; /* ended by a name of NULL */
-    /* May this fault happen now? Called when its turn has come; NULL: always. `what` is for the console. */
+    /* May this fault happen now? Called when its turn has come; NULL: always. `what` is its specification. */
     bool (*may_happen)(const char *what);
     void (*wait_us)(uint32_t us); /* NULL: "slow" is not understood */
 } fault_board;
 
 /* Forgets what was added before; `board` must outlive the faults. */
 void faults_init(const fault_board *board);
-/* Returns false if the specification is not understood, or if there is no room for another. */
+/* Returns false if the specification is not understood, or if there is no room for another. It must outlive the faults.
+ */
 bool faults_add(const char *specification);
 /* Puts the wrappers in front of the port and returns the engine to use instead of `engine`; the same engine if no fault
  * was added. Everything handed in must outlive it; `session` is the one that will run on them. */

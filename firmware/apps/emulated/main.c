@@ -7,6 +7,7 @@
  *   fault=KIND            misbehave (may be repeated; apps/common/faults.h); only in images built with TML_FAULTS */
 #include "emulated.h"
 #if defined(TML_FAULTS)
+#include "fault_report.h"
 #include "faults.h"
 #endif
 
@@ -44,8 +45,10 @@ static void leave(void) {
 }
 
 static bool announce(const char *what) {
-    emulated_console("fault injected:");
-    emulated_console(what);
+    fault_text line = {.size = 0};
+    fault_append(&line, "fault injected: ");
+    fault_append(&line, what);
+    emulated_console(line.text);
     return true;
 }
 
