@@ -70,7 +70,7 @@ def _positive(what: str) -> Callable[[str], float]:
 
 
 def _key_and_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
+    key, equals, value = (part.strip() for part in text.partition("="))
     if not (key and equals):
         msg = "is not KEY=VALUE"
         raise ValueError(msg)

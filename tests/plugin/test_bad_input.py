@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as fb
 
+from pytest_tinyml.boards.registry import Registry
 from tests.projects import IMAGES, LABELS, OWN, S1, output, refusal
 from tests.unit.tflite_models import FLOAT, Builder, dense, keras_mlp
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 NATIVE = ("--board", "native")
+BOARDS = ", ".join(sorted(Registry().names()))
 UNKNOWN = [
-    (("--board", "nativ"), "no board named 'nativ'; did you mean 'native'? Known: native, tflm"),
-    (("--board", "arduino"), "no board named 'arduino'. Known: native, tflm"),
+    (("--board", "nativ"), f"no board named 'nativ'; did you mean 'native'? Known: {BOARDS}"),
+    (("--board", "arduino"), f"no board named 'arduino'. Known: {BOARDS}"),
     ((*NATIVE, "--tinyml-model", "s1-ptk"), "no model named 's1-ptk'; did you mean 's1-ptq'? Known: s0-float, "),
     ((*NATIVE, "--tinyml-model", "gone.tflite"), "gone.tflite: no such model file"),
     ((*NATIVE, "--tinyml-model", "."), ".: is a folder; expected a .tflite file"),

@@ -32,6 +32,8 @@ BAD = [
     ("--tinyml-max-latency", "5ms", "not a number: '5ms'"),
     ("--tinyml-max-arena", "0", "'0' must be at least 1"),
     ("--tinyml-max-arena", "20k", "not a number: '20k'"),
+    ("--tinyml-max-instructions", "0", "'0' must be at least 1"),
+    ("--tinyml-max-instructions", "1e6", "not a number: '1e6'"),
     ("--tinyml-option", "fault", "'fault' is not KEY=VALUE"),
     ("--tinyml-option", "=crash", "'=crash' is not KEY=VALUE"),
     ("--tinyml-preprocess", "scale:zero", "'scale:zero' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),
@@ -62,6 +64,40 @@ def test_ini_keys(project: Project) -> None:
     result = project.run()
     result.assert_outcomes(passed=9)
     assert project.results("out")["dataset"]["count"] == 30
+
+
+OPTIONED = """
+import pytest_tinyml.boards.native as native
+from pytest_tinyml.boards.base import BoardRequest
+
+class Kind(native.NativeKind):
+    name = "optioned"
+    options = {"fault": "as native", "speed": "any", "colour": "any"}
+
+    def create(self, request):
+        assert request.options == {"speed": "slow=er", "colour": "red"}, request.options
+        return super().create(request)
+
+def pytest_tinyml_boards(registry):
+    registry.register(Kind())
+"""
+
+
+def test_several_board_options(project: Project) -> None:
+    """Settings of the board can be given one by one, on the command line and in the ini file; the former wins."""
+    project.pytester.makeconftest(OPTIONED)
+    own = ["--board=optioned", *OWN[2:]]
+    project.run(*own, "--tinyml-option", "speed=slow=er", "--tinyml-option=colour=red").assert_outcomes(passed=7)
+    project.pytester.makeini("[pytest]\ntinyml_option =\n    speed = slow=er\n    colour=red\n")
+    project.run(*own).assert_outcomes(passed=7)
+    message = refusal(project.run(*own, "--tinyml-option=size=9"))
+    assert message == "no option of board 'optioned' named 'size'. Known: colour, fault, speed"
+
+
+def test_board_option_given_twice(project: Project) -> None:
+    """Of two values of one setting neither is dropped in silence."""
+    message = refusal(project.run(*OWN, "--tinyml-option=fault=state", "--tinyml-option=fault=crash@3"))
+    assert message == "--tinyml-option: 'fault' is given twice: 'state' and 'crash@3'"
 
 
 def test_command_line_wins(project: Project) -> None:

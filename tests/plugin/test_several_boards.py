@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +15,10 @@ from tests.projects import OWN, S1, output, refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
+    from pytest_tinyml.records import Dataset, Model
+    from pytest_tinyml.references.base import OnChunk
     from tests.projects import Project
 
 BOTH = ("--board", "native,tflm", *OWN[2:])
@@ -302,17 +306,24 @@ def test_journal_is_shared(project: Project) -> None:
 
 def test_slow_things_happen_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data set is read once, and the reference computes it once."""
-    import pytest_tinyml.campaign.plan as plan
     from pytest_tinyml.references.tflm import TflmReference
+    from pytest_tinyml.stores.datasets import load_dataset
 
-    loaded, computed = [], []
-    load, scores = plan.load_dataset, TflmReference.scores
-    monkeypatch.setattr(plan, "load_dataset", lambda name: loaded.append(name) or load(name))  # type: ignore[func-returns-value]
+    loaded: list[str] = []
+    computed: list[int] = []
+    scores = TflmReference.scores
 
-    def count(self: TflmReference, model: object, tensors: np.ndarray, **more: object) -> object:  # type: ignore[type-arg]
+    def load(name: str) -> Dataset:
+        loaded.append(name)
+        return load_dataset(name)
+
+    def count(
+        self: TflmReference, model: Model, tensors: npt.NDArray[Any], *, on_chunk: OnChunk | None = None
+    ) -> npt.NDArray[Any]:
         computed.append(len(tensors))
-        return scores(self, model, tensors, **more)  # type: ignore[arg-type]
+        return scores(self, model, tensors, on_chunk=on_chunk)
 
+    monkeypatch.setattr("pytest_tinyml.campaign.plan.load_dataset", load)
     monkeypatch.setattr(TflmReference, "scores", count)
     images = np.random.default_rng().integers(0, 256, (50, 4, 6), dtype=np.uint8)  # not in the cache
     project.data("new.npz", images=images, labels=None)

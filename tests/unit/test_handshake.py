@@ -144,6 +144,15 @@ def test_another_board_is_refused(changes: dict[str, object], message: str) -> N
     assert caught.value.board == "b"
 
 
+def test_another_clock_is_refused() -> None:
+    """A board has to count what was asked for, if anything was."""
+    for clock in (None, "cycles"):
+        check_identity(IDENTITY, MODEL, FIRMWARE_SHA256, board="b", engine="crc", clock=clock)
+    message = "wrong clock: the board counts cycles, asked for instructions"
+    with pytest.raises(IdentityError, match=message):
+        check_identity(IDENTITY, MODEL, FIRMWARE_SHA256, board="b", engine="crc", clock="instructions")
+
+
 def test_a_swapped_model_is_not_called_stale() -> None:
     """Another model implies another build: only the cause is named, and the engine beside it."""
     with pytest.raises(IdentityError) as caught:
