@@ -17,5 +17,7 @@ set(TML_PORT_LINK_OPTIONS -T${CMAKE_CURRENT_LIST_DIR}/link.ld -Wl,--entry=machin
 set(TML_PORT_LIBRARIES)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   list(APPEND TML_PORT_LINK_OPTIONS -Wl,--print-memory-usage -Wl,--fatal-warnings)
-  set(TML_PORT_LIBRARIES gcc) # 64-bit division and the like; zig links its own by itself
+  set(TML_PORT_LIBRARIES gcc) # 64-bit division and the like
+else()
+  list(APPEND TML_PORT_LINK_OPTIONS -rtlib=compiler-rt) # the same, and __aeabi_memcpy: zig leaves it out with -nostdlib
 endif()
