@@ -1,4 +1,4 @@
-"""Generated sources, kept by content: generating takes longer than compiling a small model from the cache."""
+"""Generated sources, kept by content: a run that has been made before need not even import the generator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.contentcache import keep
 from pytest_tinyml.engines import aotgenerate, aotunit
 from pytest_tinyml.engines.aotsources import AotSources, from_record, to_record
-from pytest_tinyml.errors import UnknownNameError, UsageError
+from pytest_tinyml.errors import UnknownNameError
 from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -89,19 +89,10 @@ def generated(model: Model, kernels: str = aotunit.PORTABLE) -> AotSources:
     """
     if kernels not in aotunit.KERNELS:
         raise UnknownNameError("kernels", kernels, aotunit.KERNELS)
-    entry = cache_dir() / "generated" / _digest(model, kernels)
-    found = _read(entry)
-    if found is not None:
-        return found
 
     def make(folder: Path) -> None:
         sources = aotgenerate.write(model, folder, kernels)
         manifest = {"sources": to_record(sources, folder), "files": _files(folder)}
         (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
-    keep(entry, make, lambda folder: _read(folder) is not None)
-    made = _read(entry)
-    if made is None:
-        msg = f"the generated sources in {entry} were changed while they were read; run again"
-        raise UsageError(msg)
-    return made
+    return keep(cache_dir() / "generated" / _digest(model, kernels), make, _read)

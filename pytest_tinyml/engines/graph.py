@@ -7,6 +7,7 @@ Keras models. Each function below removes one such difference and says why the o
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ENGINE: Final = "aot"
 SHAPE_OPERATORS: Final = frozenset({"SHAPE", "STRIDED_SLICE", "PACK"})
+_PLAIN: Final = re.compile(r"[\w ./:;,()-]+", re.ASCII)
 BIAS_TOLERANCE: Final = 1e-6
 """Relative error of a bias scale that TensorFlow Lite lets pass (kernel_util.cc, GetQuantizedConvolutionMultipler)."""
 
@@ -208,6 +210,18 @@ def align_bias_scales(graph: Graph) -> None:
             quantizations[2].scale = product.astype(np.float32)
 
 
+def plain_names(graph: Graph) -> None:
+    """Replace what is not plain in a tensor's name: bakenn writes names into comments of the C that it generates.
+
+    A name with ``*/`` in it would end the comment, and the rest would be compiled.
+    """
+    for index, tensor in enumerate(graph.sub.tensors):
+        name = tensor.name or b""
+        text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+        if _PLAIN.fullmatch(text) is None:
+            tensor.name = f"tensor_{index}"
+
+
 def normalize(data: bytes, name: str) -> NormalizedModel:
     """Apply every rewriting of this module.
 
@@ -225,4 +239,5 @@ def normalize(data: bytes, name: str) -> NormalizedModel:
     fix_batch(graph)
     complete_reshape_options(graph)
     align_bias_scales(graph)
+    plain_names(graph)
     return NormalizedModel(data=dump(graph), origin=tuple(graph.origin), softmax=graph.softmax)

@@ -14,9 +14,10 @@ from ai_edge_litert import schema_py_generated as fb
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.engines import aot
 from pytest_tinyml.engines.modelfile import c_string, model_source
-from pytest_tinyml.errors import BuildError, ModelError, UnsupportedOperatorError
+from pytest_tinyml.errors import BuildError, ModelError, UnknownNameError, UnsupportedOperatorError
 from pytest_tinyml.records import PreprocessSpec
-from tests.unit.tflite_models import FLOAT, Builder, dense, keras_mlp, record, softmax_options
+from pytest_tinyml.stores.models import list_models, load_model
+from tests.unit.tflite_models import FLOAT, Builder, convnet, dense, keras_flatten, keras_mlp, record, softmax_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +32,9 @@ tml_engine *shim_engine(void) { return &tml_the_engine; }
 """
 
 
-def build(model: Model, folder: Path) -> tuple[aot.AotSources, ctypes.CDLL]:
+def build(model: Model, folder: Path, kernels: str = aot.PORTABLE) -> tuple[aot.AotSources, ctypes.CDLL]:
     """Generate, compile and load a model with the engine; every warning of ours is an error."""
-    generated = aot.generate(model, folder)
+    generated = aot.generate(model, folder, kernels)
     firmware = assets_dir("firmware")
     includes = [f"-I{path}" for path in (*generated.include_dirs, firmware / "core" / "include")]
     ours = [*generated.sources, *sorted((firmware / "engines" / "aot").glob("*.c"))]
@@ -96,32 +97,127 @@ def run(engine: Engine, model: Model, tensors: Any) -> Any:
     return scores
 
 
-@pytest.mark.parametrize("softmax", [False, True])
-@pytest.mark.parametrize("per_channel", [False, True])
-def test_equals_tflm(tmp_path: Path, *, softmax: bool, per_channel: bool) -> None:
-    """A model as Keras 3 writes it gives TensorFlow Lite Micro's bytes, with and without softmax."""
+def tflm(model: Model, tensors: Any) -> Any:
+    """Return TensorFlow Lite Micro's outputs; int8 [N, output elements]."""
     runtime: Any = pytest.importorskip("tflite_micro", reason="published for Linux x86-64 only").runtime
-    model = record(keras_mlp(softmax=softmax, per_channel=per_channel))
-    generated, library = build(model, tmp_path / "out")
-    tensors = np.random.default_rng(2).integers(-128, 128, (2000, 1, 4, 6)).astype(np.int8)
     interpreter = runtime.Interpreter.from_bytes(model.data, arena_size=1 << 16)
-    expected = np.empty((len(tensors), 5), np.int8)
-    for row, tensor in zip(expected, tensors, strict=True):
+    scores = np.empty((len(tensors), model.output.elements), np.int8)
+    for row, tensor in zip(scores, tensors, strict=True):
         interpreter.set_input(tensor, 0)
         interpreter.invoke()
         row[:] = interpreter.get_output(0)[0]
+    return scores
+
+
+@pytest.mark.parametrize("kernels", aot.KERNELS)
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_equals_tflm(tmp_path: Path, kernels: str, *, softmax: bool, per_channel: bool) -> None:
+    """A model as Keras 3 writes it gives TensorFlow Lite Micro's bytes, with and without softmax."""
+    model = record(keras_mlp(softmax=softmax, per_channel=per_channel))
+    generated, library = build(model, tmp_path / "out", kernels)
+    tensors = np.random.default_rng(2).integers(-128, 128, (2000, 1, 4, 6)).astype(np.int8)
     engine = engine_of(library)
-    assert int(np.count_nonzero(expected != run(engine, model, tensors))) == 0
+    assert int(np.count_nonzero(tflm(model, tensors) != run(engine, model, tensors))) == 0
     assert (generated.arena_bytes, generated.arena_bytes) == (engine.arena_used(None), engine.arena_capacity(None))
     assert engine.name == b"aot"
 
 
-def test_output_is_deterministic_and_names_no_path(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kernels", aot.KERNELS)
+def test_every_operator_of_the_vendors_equals_tflm(tmp_path: Path, kernels: str) -> None:
+    """Convolutions of three kinds, both poolings and dense layers, in sizes that leave remainders."""
+    model = record(convnet())
+    generated, library = build(model, tmp_path / "out", kernels)
+    tensors = np.random.default_rng(3).integers(-128, 128, (1000, 1, 9, 9, 3)).astype(np.int8)
+    engine = engine_of(library)
+    expected = tflm(model, tensors)
+    assert len(np.unique(expected, axis=0)) > 900  # the outputs do depend on the inputs
+    assert int(np.count_nonzero(expected != run(engine, model, tensors))) == 0
+    assert generated.arena_bytes == engine.arena_used(None)
+
+
+CONVNET_KERNELS = {
+    "portable": ["bknn_model_conv2d_s8", "bknn_model_max_pool2d_s8", "bknn_model_depthwise_conv2d_s8"]
+    + ["bknn_model_conv2d_s8"] * 2
+    + ["bknn_model_average_pool2d_s8", "", *["bknn_model_linear_s8"] * 3],
+    "cmsis-nn": ["arm_convolve_wrapper_s8", "arm_max_pool_s8", "arm_depthwise_conv_wrapper_s8"]
+    + ["arm_convolve_wrapper_s8"] * 2
+    + ["arm_avgpool_s8", "", *["arm_fully_connected_s8"] * 3],
+    "esp-nn": ["esp_nn_conv_s8", "bknn_model_max_pool2d_s8", "esp_nn_depthwise_conv_s8"]
+    + ["esp_nn_conv_s8"] * 2
+    + ["bknn_model_average_pool2d_s8", "", *["esp_nn_conv_s8"] * 3],
+}
+
+
+@pytest.mark.parametrize("kernels", aot.KERNELS)
+def test_says_which_function_computes_what(tmp_path: Path, kernels: str) -> None:
+    """Functions stand in the order of the file's operators, under the file's indices; folded operators are left out."""
+    generated = aot.generate(record(convnet()), tmp_path, kernels)
+    uses = generated.kernels_used
+    assert CONVNET_KERNELS[kernels] == [use.function for use in uses]
+    assert [0, 1, 2, 3, 4, 5, 9, 10, 11, 12] == [use.index for use in uses]
+    assert ["AVERAGE_POOL_2D", "RESHAPE", "FULLY_CONNECTED"] == [use.operator for use in uses[5:8]]
+    assert [use.function.startswith(("arm_", "esp_nn_")) for use in uses] == [use.vendor for use in uses]
+
+
+@pytest.mark.parametrize("kernels", aot.KERNELS)
+def test_the_functions_named_are_called(tmp_path: Path, kernels: str) -> None:
+    """A compiled network without optimisation refers to the vendor's functions exactly if they are named."""
+    generated = aot.generate(record(convnet()), tmp_path, kernels)
+    includes = [f"-I{path}" for path in generated.include_dirs]
+    compiler = ["cc", "-std=c11", "-O0", "-ffunction-sections", *includes]
+    (source,) = generated.vendor_sources
+    # Only what the entry point reaches survives the linker's garbage collection.
+    flags = ["-shared", "-fPIC", "-fvisibility=hidden", "-Wl,--gc-sections", "-Wl,-u,bknn_model_infer"]
+    (tmp_path / "entry.c").write_text(
+        "void bknn_model_infer(void *, const void *, void *);\n"
+        '__attribute__((visibility("default"))) void entry(void) { bknn_model_infer(0, 0, 0); }\n'
+    )
+    library = str(tmp_path / "network.so")
+    subprocess.run([*compiler, *flags, str(source), str(tmp_path / "entry.c"), "-o", library], check=True, timeout=120)
+    listed = subprocess.run(["nm", library], check=True, timeout=60, capture_output=True, text=True).stdout
+    present = {line.split()[-1] for line in listed.splitlines()}
+    generic = {"esp_nn_conv_s8": "esp_nn_conv_s8_opt", "esp_nn_depthwise_conv_s8": "esp_nn_depthwise_conv_s8_opt"}
+    named = {generic.get(use.function, use.function) for use in generated.kernels_used if use.function}
+    assert set() == named - present
+    assert (kernels == "portable") == ("bknn_model_linear_s8" in present)
+
+
+@pytest.mark.parametrize("kernels", [aot.CMSIS_NN, aot.ESP_NN])
+@pytest.mark.parametrize("name", [row.name for row in list_models() if row.input_scale])
+def test_the_zoos_layers_are_the_vendors(tmp_path: Path, name: str, kernels: str) -> None:
+    """Every convolution and every dense layer of the zoo, whatever its weights' scales."""
+    uses = aot.generate(load_model(name), tmp_path, kernels).kernels_used
+    layers = [use for use in uses if use.operator in {"CONV_2D", "FULLY_CONNECTED"}]
+    assert [] == [use for use in layers if not use.vendor]
+    assert len(layers) >= 2
+
+
+def test_unknown_kernels(tmp_path: Path) -> None:
+    """The message names those that there are."""
+    with pytest.raises(
+        UnknownNameError, match=r"no kernels named 'cmsis'; did you mean 'cmsis-nn'\? Known: cmsis-nn, "
+    ):
+        aot.generate(record(keras_mlp()), tmp_path, "cmsis")
+
+
+def test_names_of_tensors_are_not_compiled(tmp_path: Path) -> None:
+    """A name that would end the comment that it is written into does not reach the C."""
+    net = Builder()
+    source = net.tensor([1, 2, 3], scale=0.1)
+    net.tensors[source].name = "x */ #error planted /*"
+    result = dense(net, keras_flatten(net, source), 3, 1)
+    generated = aot.generate(record(net.finish(source, result)), tmp_path)
+    assert "planted" not in "".join(path.read_text() for path in generated.vendor_sources)
+
+
+@pytest.mark.parametrize("kernels", aot.KERNELS)
+def test_output_is_deterministic_and_names_no_path(tmp_path: Path, kernels: str) -> None:
     """Two folders receive the same bytes, and neither folder's name is among them."""
     model = record(keras_mlp())
     trees = []
     for name in ("first", "second"):
-        aot.generate(model, tmp_path / name)
+        aot.generate(model, tmp_path / name, kernels)
         trees.append(
             {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
         )
@@ -129,9 +225,10 @@ def test_output_is_deterministic_and_names_no_path(tmp_path: Path) -> None:
     assert [path for path, data in trees[0].items() if str(tmp_path).encode() in data] == []
 
 
-def test_weights_are_in_a_compiled_source(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kernels", aot.KERNELS)
+def test_weights_are_in_a_compiled_source(tmp_path: Path, kernels: str) -> None:
     """The sources that are compiled hold all code and data: whoever caches by their content sees a changed weight."""
-    generated = aot.generate(record(keras_mlp()), tmp_path)
+    generated = aot.generate(record(keras_mlp()), tmp_path, kernels)
     compiled = {*generated.sources, *generated.vendor_sources}
     assert compiled == set(tmp_path.rglob("*.c"))
     text = "".join(path.read_text() for path in compiled)

@@ -105,7 +105,14 @@ def softmax_model(rows: int, depth: int, scale: float, zero: int = 0, beta: floa
 
 
 def dense(
-    net: Builder, source: int, units: int, seed: int, *, bias_error: float = 0.0, per_channel: bool = True
+    net: Builder,
+    source: int,
+    units: int,
+    seed: int,
+    *,
+    bias_error: float = 0.0,
+    per_channel: bool = True,
+    output_scale: float = 0.11,
 ) -> int:
     """Add a FULLY_CONNECTED with random int8 weights and return its output tensor."""
     rng = np.random.default_rng(seed)
@@ -120,9 +127,66 @@ def dense(
         scale=(input_scale * scales * (1 + bias_error)).astype(np.float32),
         data=rng.integers(-3000, 3000, units).astype(np.int32),
     )
-    result = net.tensor([1, units], scale=0.11, zero=-4, signature=[-1, units])
+    result = net.tensor([1, units], scale=output_scale, zero=-4, signature=[-1, units])
     net.operator("FULLY_CONNECTED", [source, kernel, bias], [result], fb.FullyConnectedOptionsT(), version=4)
     return result
+
+
+def convolution(net: Builder, source: int, seed: int, *, channels: int = 0, window: int = 3, same: bool = False) -> int:
+    """Add a CONV_2D with ReLU, or a DEPTHWISE_CONV_2D if no channels are given; returns its output tensor."""
+    rng = np.random.default_rng(seed)
+    _, height, width, inputs = (int(n) for n in net.tensors[source].shape)
+    depthwise, channels = not channels, channels or inputs
+    shape = (1, window, window, inputs) if depthwise else (channels, window, window, inputs)
+    weights = rng.integers(-127, 128, shape).astype(np.int8)
+    scales = rng.uniform(0.004, 0.008, channels).astype(np.float32)
+    kernel = net.tensor(shape, scale=scales, data=weights)
+    net.tensors[kernel].quantization.quantizedDimension = 3 if depthwise else 0
+    bias = net.tensor(
+        [channels],
+        kind=INT32,
+        scale=(np.float64(net.tensors[source].quantization.scale[0]) * scales).astype(np.float32),
+        data=rng.integers(-300, 300, channels).astype(np.int32),
+    )
+    lost = 0 if same else window - 1
+    result = net.tensor([1, height - lost, width - lost, channels], scale=0.02, zero=-128)
+    options = fb.DepthwiseConv2DOptionsT() if depthwise else fb.Conv2DOptionsT()
+    options.padding = fb.Padding.SAME if same else fb.Padding.VALID
+    options.strideW = options.strideH = options.dilationWFactor = options.dilationHFactor = 1
+    options.fusedActivationFunction = fb.ActivationFunctionType.RELU
+    if depthwise:
+        options.depthMultiplier = 1
+    net.operator("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [source, kernel, bias], [result], options, version=3)
+    return result
+
+
+def pool(net: Builder, source: int, kind: str) -> int:
+    """Add a MAX_POOL_2D or AVERAGE_POOL_2D over 2 x 2 and return its output tensor."""
+    _, height, width, channels = (int(n) for n in net.tensors[source].shape)
+    quantization = net.tensors[source].quantization
+    result = net.tensor(
+        [1, height // 2, width // 2, channels], scale=quantization.scale, zero=int(quantization.zeroPoint[0])
+    )
+    options = fb.Pool2DOptionsT()
+    options.padding = fb.Padding.VALID
+    options.filterWidth = options.filterHeight = options.strideW = options.strideH = 2
+    net.operator(kind, [source], [result], options, version=2)
+    return result
+
+
+def convnet() -> bytes:
+    """Return [1, 9, 9, 3] -> every operator that vendors have kernels for -> 5, in odd sizes that leave remainders."""
+    net = Builder()
+    source = net.tensor([1, 9, 9, 3], scale=1 / 255, zero=-128)
+    image = convolution(net, source, 1, channels=5, same=True)
+    image = pool(net, image, "MAX_POOL_2D")
+    image = convolution(net, image, 2, same=True)
+    image = convolution(net, image, 3, channels=6, window=1)
+    image = convolution(net, image, 4, channels=7, window=3)
+    image = pool(net, image, "AVERAGE_POOL_2D")
+    hidden = dense(net, keras_flatten(net, image), 9, 5, per_channel=True, output_scale=0.002)
+    hidden = dense(net, hidden, 12, 6, per_channel=False, output_scale=0.002)
+    return net.finish(source, dense(net, hidden, 5, 7, per_channel=True, output_scale=0.002))
 
 
 def keras_flatten(net: Builder, source: int) -> int:
