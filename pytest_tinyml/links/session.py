@@ -189,7 +189,7 @@ class Session:
     ) -> bytes:
         """Send one request and return its answer's payload; sends again after `resend_s` of silence.
 
-        Requests are idempotent, so the answer to an earlier attempt is as good: on a slow line it is the one that comes.
+        Requests are idempotent, so the answer to an earlier attempt is as good: on a slow line that is what comes.
         """
         limit = self.patience.timeout_s if timeout_s is None else timeout_s
         resend = self._allowed_s(kind) if resend_s is None else resend_s

@@ -3,9 +3,9 @@
     python cable.py A B SETTINGS
 
 A is the host's end, B the board's: descriptors of pseudo-terminals. SETTINGS is a JSON object, see `tests.lines.plug`.
-Bytes pass at baud / 10 per second and direction (8N1). Each direction has one buffer of `buffer_bytes`; what does not fit
-stays with the sender. A byte is delivered when its stop bit is over, in steps of a millisecond as USB adapters do. The
-program prints an empty line when it is ready, and ends when either end is gone, with what it has seen as JSON.
+Bytes pass at baud / 10 per second and direction (8N1). Each direction has one buffer of `buffer_bytes`; what does not
+fit stays with the sender. A byte is delivered when its stop bit is over, in steps of a millisecond as USB adapters do.
+The program prints an empty line when it is ready, and ends when either end is gone, with what it has seen as JSON.
 
 It uses nothing but the standard library's core, so that it starts in a few hundredths of a second.
 """
@@ -129,7 +129,8 @@ class Direction:
         """Return when the next bytes are due."""
         if not self.buffer or not self.rate:
             return math.inf
-        return self.busy_since + max(1.0, min(len(self.buffer), self.rate * STEP_S)) / self.rate
+        step: float = max(1.0, min(len(self.buffer), self.rate * STEP_S)) / self.rate
+        return self.busy_since + step
 
 
 def run(host: int, board: int, settings: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pytest_tinyml.boards.native import NativeBoard, NativeKind
 from pytest_tinyml.boards.process import SERIAL
 from pytest_tinyml.links.base import FdLink
 
 if TYPE_CHECKING:
-    from pytest_tinyml.boards.base import Board
+    from pytest_tinyml.boards.base import Board, BoardRequest
     from pytest_tinyml.links.base import Link
 
 CABLE: Final = Path(__file__).with_name("cable.py")
@@ -48,6 +49,20 @@ class LineSettings:
     seed: int = 1
 
 
+class CountedLink(FdLink):
+    """The host's end of a line, which knows how many bytes it has sent and received."""
+
+    sent = 0
+    received = 0
+
+    def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, bytes]:
+        """See `Link.exchange`."""
+        sent, received = super().exchange(out, timeout_s)
+        self.sent += sent
+        self.received += len(received)
+        return sent, received
+
+
 @dataclass(slots=True)
 class Line:
     """A running line, the host's end open.
@@ -55,11 +70,13 @@ class Line:
     Attributes:
         settings: what it does.
         host: descriptor of the host's end, a terminal in raw mode; closing it ends the line.
+        link: the host's link over it.
         counts: bytes by direction (``to_board``, ``from_board``) and fate, known after `close`.
     """
 
     settings: LineSettings
     host: int = -1
+    link: CountedLink | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -147,7 +164,33 @@ def plug_line(board: Board, settings: LineSettings) -> list[Line]:
         line.open(os.dup(direct._fd))
         direct.close()
         lines.append(line)
-        return FdLink(line.host, name=SERIAL, packed=True, closer=line.close)
+        line.link = CountedLink(line.host, name=SERIAL, packed=True, closer=line.close)
+        return line.link
 
     cast("Any", board).start = start_behind_line
     return lines
+
+
+class LineKind(NativeKind):
+    """The native board behind a line, under a name of its own.
+
+    Args:
+        settings: of the line.
+
+    Attributes:
+        lines: one per start of each board.
+    """
+
+    name = "behind-line"
+    links: tuple[str, ...] = (SERIAL,)
+
+    def __init__(self, settings: LineSettings) -> None:
+        """Have started nothing."""
+        self.settings = settings
+        self.lines: list[Line] = []
+
+    def create(self, request: BoardRequest) -> NativeBoard:
+        """See `BoardKind.create`."""
+        board = super().create(request)
+        self.lines = plug_line(board, self.settings)
+        return board

@@ -19,10 +19,11 @@ from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.errors import WireError
 from pytest_tinyml.records import Clock, Dataset, Encoding, Identity, Model, PreprocessSpec, TensorSpec
-from pytest_tinyml.wire import MessageType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pytest_tinyml.wire import MessageType
 
 INPUT = TensorSpec(dtype="int8", shape=(1, 6), scale=1.0, zero_point=-128)
 OUTPUT = TensorSpec(dtype="int8", shape=(1, 4), scale=1 / 256, zero_point=-128)

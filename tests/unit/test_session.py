@@ -145,7 +145,7 @@ def test_a_lost_request_is_repeated_on_a_lossy_line(damage: str, to_board: bool)
 
 @pytest.mark.parametrize("seconds", [0.4, 0.8, 1.7, 4.0])
 def test_a_slow_answer_is_not_a_lost_one(seconds: float) -> None:
-    """Answers that take longer than `resend_s` are waited for, taken, and hardly asked for twice (4 KB at 9,600 baud)."""
+    """Answers that take longer than `resend_s` are waited for, taken, and not asked for twice (4 KB at 9,600 baud)."""
     end = make_link()
     slow = SlowLink(end, lambda kind: seconds if kind is MessageType.CANARY_RESULT else 0.01)
     patience = Patience(timeout_s=10.0, resend_s=1.0)

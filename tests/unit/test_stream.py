@@ -128,6 +128,73 @@ def test_a_few_losses_are_made_good(
     assert end.overruns == 0 or (damages[0] == "merge" and to_board)
 
 
+class NoisyLink:
+    """A link whose bytes are flipped, dropped and doubled in both directions, after the greeting."""
+
+    name = "noisy"
+
+    def __init__(self, inner: SimulatedLink, seed: int, rate: float) -> None:
+        """Let `rate` of the bytes be spoilt."""
+        self.packed = inner.packed
+        self._inner, self._rate, self._noise = inner, rate, random.Random(seed)  # noqa: S311 - a reproducible one
+        self._queued = b""
+        self._quiet = 400
+
+    def _spoil(self, data: bytes) -> bytes:
+        cells = []
+        for byte in data:
+            if self._quiet > 0 or self._noise.random() >= self._rate:
+                cells.append(bytes((byte,)))
+            else:
+                cells.append(
+                    self._noise.choice((b"", bytes((byte, byte)), bytes((byte ^ 1 << self._noise.randrange(8),))))
+                )
+            self._quiet -= 1
+        return b"".join(cells)
+
+    def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, bytes]:
+        """See `Link.exchange`."""
+        self._queued += self._spoil(bytes(out))
+        sent, received = self._inner.exchange(memoryview(self._queued), timeout_s)
+        self._queued = self._queued[sent:]
+        return len(out), self._spoil(received)
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        self._inner.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rate=st.sampled_from([1e-4, 1e-3, 5e-3]),
+    window=st.sampled_from([(64, 128), (200, 1000), (2000, 8000)]),
+    chunk=st.sampled_from([13, 64, 1000]),
+    packed=st.booleans(),
+)
+def test_spoilt_bytes_are_made_good(seed: int, rate: float, window: tuple[int, int], chunk: int, packed: bool) -> None:
+    """Bytes that are flipped, dropped or doubled cost time: every sample is answered, and rightly."""
+    end, work = make_link(max_frame=window[0], rx_window=window[1]), make_work(400)
+    end.chunk, end.packed = chunk, packed
+    stream(end, work, link=NoisyLink(end, seed, rate))
+    expected = right_scores(400)
+    assert work.scores == expected
+    assert [row for k, row in work.repeats if row != expected[k]] == []
+
+
+@pytest.mark.parametrize(("lost", "told"), [(5, 10), (60, 41)])
+def test_many_losses_are_counted_instead_of_described(lost: int, told: int) -> None:
+    """Twenty complaints and twenty repetitions are described; behind that, one note says how many there were."""
+    end, work = make_link(max_frame=64, rx_window=150), make_work(600)
+    numbers = frozenset(range(10, 10 + 2 * lost, 2))
+    stream(end, work, link=DamagedLink(end, to_board=at_frames(DAMAGES["corrupt"], numbers)))
+    assert work.scores == right_scores(600)
+    assert len(work.notes) == told
+    assert [text for kind, text in work.notes if kind == "losses"] == (
+        [f"{lost} damaged frames and {lost} requests sent again in all"] if lost > 20 else []
+    )
+
+
 @pytest.mark.parametrize("samples", [300])
 def test_the_window_is_used_and_kept(samples: int) -> None:
     """Two frames travel at a time, and never more bytes than the window."""
