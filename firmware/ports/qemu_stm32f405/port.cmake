@@ -21,3 +21,5 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 else()
   list(APPEND TML_PORT_LINK_OPTIONS -rtlib=compiler-rt) # the same, and __aeabi_memcpy: zig leaves it out with -nostdlib
 endif()
+# Every received byte is copied twice.
+set_source_files_properties(${_common}/freestanding.c PROPERTIES COMPILE_OPTIONS -O2)
