@@ -133,9 +133,10 @@ static void log_registers(const fault_frame *frame) {
 void xt_fault(const fault_frame *frame) {
     static fault_text text;
     static volatile uint32_t depth;
-    if (depth++ != 0) { /* the report itself failed: say so, with nothing that can fail again but this */
+    if (depth++ != 0) { /* the report itself failed: nothing that can fail again, but this */
         if (depth == 2) {
-            emulated_console("a fault while a fault was being reported");
+            emulated_console(text.text);
+            emulated_console("and another fault while it was being reported");
         }
         emulated_exit(EXIT_FAULT);
     }
