@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
-import subprocess
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.assets import assets_dir
-from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.boards.child import ChildBoard
 from pytest_tinyml.boards.registry import boards_with_room
 from pytest_tinyml.engines import aot
-from pytest_tinyml.errors import BoardError, DoesNotFitError, MissingToolError, UnknownNameError
+from pytest_tinyml.errors import BoardCrashedError, DoesNotFitError, UnknownNameError
 from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_tinyml.boards.base import BoardRequest
+    from pytest_tinyml.boards.base import BoardRequest, Missing
+    from pytest_tinyml.boards.emulator import Emulator
+    from pytest_tinyml.errors import BoardError
     from pytest_tinyml.links.base import Link
     from pytest_tinyml.records import Model
 
@@ -34,73 +32,17 @@ LINKS: Final = (SEMIHOSTING, SERIAL)
 WALL: Final = "wall"
 INSTRUCTIONS: Final = "instructions"
 CLOCKS: Final = (WALL, INSTRUCTIONS)
-OLDEST_QEMU: Final = (7, 0)
 OPTIONS: Final = {
     "compiler": "gcc, or where the board has it zig",
     "kernels": "whose kernels compute the network: the vendor's (default), or portable",
     "fault": "a failure to plant, e.g. wild-write@100 or hang#17; firmware/apps/common/faults.h has all",
 }
 _PORTABLE: Final = "portable"
-_VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
-_PC: Final = re.compile(r"\bpc (0x[0-9a-f]+)")
-_ASK_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emulator:
-    """A processor under QEMU.
-
-    Attributes:
-        name: the board's.
-        program: of QEMU.
-        install: the command that installs it.
-        machine: QEMU's arguments for the bulk link.
-        serial_machine: ... and for the serial link, to which the line is connected as the character device ``line``.
-        counting: QEMU's arguments that make its time the number of instructions.
-        port: folder below ``firmware/ports``.
-        kernels: what the engine's generated code calls by default.
-        toolchains: compilers by preference.
-        flash: names of the memories that hold code and constants, as the linker script has them.
-        ram: ... and of those that hold data.
-    """
-
-    name: str
-    program: str
-    install: str
-    machine: tuple[str, ...]
-    serial_machine: tuple[str, ...]
-    counting: tuple[str, ...]
-    port: str
-    kernels: str
-    toolchains: tuple[firmware.Toolchain, ...]
-    flash: tuple[str, ...]
-    ram: tuple[str, ...]
-
-    def memories(self) -> dict[str, int]:
-        """Return the bytes of flash and RAM, from the linker script."""
-        sizes = {region.name: region.size for region in firmware.regions_of(self.port)}
-        return {"flash": sum(sizes[name] for name in self.flash), "RAM": sum(sizes[name] for name in self.ram)}
-
-    def missing(self) -> list[Missing]:
-        """Say what this computer lacks."""
-        lacking: list[Missing] = []
-        version = qemu_version(self.program)
-        if version is None:
-            lacking.append(Missing(what=self.program, install=self.install))
-        elif version < OLDEST_QEMU:
-            oldest = ".".join(map(str, OLDEST_QEMU))
-            have = ".".join(map(str, version))
-            lacking.append(Missing(what=f"{self.program} {oldest} or later (this is {have})", install=self.install))
-        if all(toolchain.missing() for toolchain in self.toolchains):
-            first = self.toolchains[0]
-            others = "".join(f" (or: {other.install})" for other in self.toolchains[1:])
-            lacking.append(Missing(what=" ".join(first.command), install=first.install + others))
-        for find in (firmware.find_cmake, firmware.find_generator):
-            try:
-                find()
-            except MissingToolError as error:
-                lacking.append(Missing(what=error.tool, install=error.install))
-        return lacking
+_CODE: Final = re.compile(r"\b(?:pc|lr|a0|called from) (0x[0-9a-f]{8})")
+# What QEMU says before it aborts: why, and all registers, of which those of the FPU say nothing here.
+_FATAL: Final = re.compile(r"^qemu: fatal: (.+)$", re.MULTILINE)
+_FATAL_PC: Final = re.compile(r"\bR15=([0-9a-f]{8})")
+_DULL: Final = re.compile(r"^(?:s\d\d=|FPSCR|\s*$)")
 
 
 class EmulatedBoard(ChildBoard):
@@ -128,6 +70,7 @@ class EmulatedBoard(ChildBoard):
         every = (emulator.kernels, _PORTABLE)
         self._kernels = _one_of(f"kernels of board {emulator.name!r}", request.options.get("kernels"), every)
         super().__init__(emulator.name, request)
+        self.console.dull = _DULL
         self._firmware: firmware.Firmware | None = None
 
     def prepare(self) -> str:
@@ -213,15 +156,30 @@ class EmulatedBoard(ChildBoard):
             *("-kernel", str(self._firmware.path)),
         ]
 
+    def stop(self) -> str:
+        """See `StreamedBoard.stop`; an emulator that gives up says why."""
+        ending, tail = super().stop(), "\n".join(self.console.tail)
+        reasons = [found[1] for found in _FATAL.finditer(tail)]
+        if not (ending and reasons):
+            return ending
+        places = [f", pc 0x{found[1]}" for found in _FATAL_PC.finditer(tail)]
+        return f"{ending}: {reasons[-1]}{self._with_functions(''.join(places[-1:]))}"
+
     def _complete(self, error: BoardError) -> BoardError:
-        """Name the function that a fault was in."""
-        found = _PC.search(error.message)
-        where = None
-        if found and self._firmware is not None:
-            where = firmware.function_at(self._firmware.path, int(found[1], 16))
-        if where:
-            error.message = error.message.replace(found[0], f"{found[0]} ({where})", 1) if found else error.message
+        """Name the functions that a fault was in and came from."""
+        if isinstance(error, BoardCrashedError):
+            error.message = self._with_functions(error.message)
         return super()._complete(error)
+
+    def _with_functions(self, text: str) -> str:
+        """Add the function to every address of code."""
+
+        def named(found: re.Match[str]) -> str:
+            assert self._firmware is not None  # noqa: S101 - it has run
+            function = firmware.function_at(self._firmware.path, int(found[1], 16))
+            return f"{found[0]} ({function})" if function else found[0]
+
+        return _CODE.sub(named, text)
 
 
 class EmulatedKind:
@@ -253,19 +211,6 @@ class EmulatedKind:
     def create(self, request: BoardRequest) -> EmulatedBoard:
         """See `BoardKind.create`."""
         return EmulatedBoard(self._emulator, request)
-
-
-def qemu_version(program: str) -> tuple[int, int] | None:
-    """Return QEMU's version; None if it is not installed or does not say."""
-    path = shutil.which(program)
-    if path is None:
-        return None
-    try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_ASK_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = _VERSION.search(done.stdout)
-    return (int(found[1]), int(found[2])) if found else None
 
 
 def _one_of(what: str, name: str | None, known: tuple[str, ...]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_tinyml import firmware
-from pytest_tinyml.boards.emulated import EmulatedKind, Emulator
+from pytest_tinyml.boards.emulated import EmulatedKind
+from pytest_tinyml.boards.emulator import Emulator
 
 EMULATOR: Final = Emulator(
     name="qemu-stm32f405",

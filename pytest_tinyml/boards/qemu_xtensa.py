@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from pytest_tinyml import firmware
-from pytest_tinyml.boards.emulated import EmulatedKind, Emulator
+from pytest_tinyml.boards.emulated import EmulatedKind
+from pytest_tinyml.boards.emulator import Emulator
 
 EMULATOR: Final = Emulator(
     name="qemu-xtensa",
     program="qemu-system-xtensa",
     install="sudo apt-get install qemu-system-misc",
-    machine=("-M", "sim", "-cpu", "lx106", "-serial", "null"),
+    # With a serial device, "null" included, simcalls on standard error would go there.
+    machine=("-M", "sim", "-cpu", "lx106", "-serial", "none"),
     serial_machine=("-M", "kc705-nommu", "-cpu", "lx106", "-serial", "chardev:line"),
     counting=("-icount", "shift=5,sleep=off"),
     port="qemu_xtensa",

@@ -127,7 +127,7 @@ class BoardWork(EncodedWork):
         """
         self._commit()
         running = error.running if isinstance(error, BoardCrashedError) else None
-        blamed = {running} & self._leased or (self._leased if len(self._leased) == 1 else set())
+        blamed = self._leased & {running} or (set(self._leased) if len(self._leased) == 1 else set())
         self._suspects.update(blamed or self._leased)
         sample = next(iter(blamed), None)
         self._queue.release(self._board, blame=sample)

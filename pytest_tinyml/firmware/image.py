@@ -122,9 +122,13 @@ def function_at(path: Path, address: int) -> str | None:
     for symbol in _symbols(path):
         if symbol["st_info"]["type"] != "STT_FUNC":
             continue
-        start = symbol["st_value"] & ~1  # bit 0 says Thumb
-        if start <= address < start + symbol["st_size"]:
-            offset = address - start
+        start = symbol["st_value"]
+        # On Arm bit 0 says Thumb, of a function and of an address to return to; no other instruction is at an odd
+        # address that begins a function.
+        thumb = start & 1
+        start, at = start - thumb, address & ~thumb
+        if start <= at < start + symbol["st_size"]:
+            offset = at - start
             return f"{symbol.name}+{offset:#x}" if offset else str(symbol.name)
     return None
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import re
     from pathlib import Path
 
 TAIL_LINES = 20
@@ -22,6 +23,9 @@ class Console:
     Args:
         path: the log file; appended to, so that a restarted board does not erase why it died.
 
+    Attributes:
+        dull: lines that match are only for the file.
+
     Raises:
         OSError: the log cannot be written. Later it may fill the disk: then the tail goes on without it.
     """
@@ -29,6 +33,7 @@ class Console:
     def __init__(self, path: Path) -> None:
         """Make the log."""
         self.path = path
+        self.dull: re.Pattern[str] | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._lock = threading.Lock()
         self._reader: threading.Thread | None = None
@@ -38,7 +43,8 @@ class Console:
     def line(self, text: str) -> None:
         """Add one line."""
         with self._lock:
-            self._tail.append(text[:LINE_BYTES])
+            if self.dull is None or not self.dull.match(text):
+                self._tail.append(text[:LINE_BYTES])
             # A full disk costs the log, not the run.
             with suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(text + "\n")

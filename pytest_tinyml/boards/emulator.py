@@ -1,0 +1,87 @@
+"""What stands for a processor under QEMU: which program, which machine, which firmware."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_tinyml import firmware
+from pytest_tinyml.boards.base import Missing
+from pytest_tinyml.errors import MissingToolError
+
+OLDEST_QEMU: Final = (7, 0)
+_VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
+_ASK_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """A processor under QEMU.
+
+    Attributes:
+        name: the board's.
+        program: of QEMU.
+        install: the command that installs it.
+        machine: QEMU's arguments for the bulk link.
+        serial_machine: ... and for the serial link, to which the line is connected as the character device ``line``.
+        counting: QEMU's arguments that make its time the number of instructions.
+        port: folder below ``firmware/ports``.
+        kernels: what the engine's generated code calls by default.
+        toolchains: compilers by preference.
+        flash: names of the memories that hold code and constants, as the linker script has them.
+        ram: ... and of those that hold data.
+    """
+
+    name: str
+    program: str
+    install: str
+    machine: tuple[str, ...]
+    serial_machine: tuple[str, ...]
+    counting: tuple[str, ...]
+    port: str
+    kernels: str
+    toolchains: tuple[firmware.Toolchain, ...]
+    flash: tuple[str, ...]
+    ram: tuple[str, ...]
+
+    def memories(self) -> dict[str, int]:
+        """Return the bytes of flash and RAM, from the linker script."""
+        sizes = {region.name: region.size for region in firmware.regions_of(self.port)}
+        return {"flash": sum(sizes[name] for name in self.flash), "RAM": sum(sizes[name] for name in self.ram)}
+
+    def missing(self) -> list[Missing]:
+        """Say what this computer lacks."""
+        lacking: list[Missing] = []
+        version = qemu_version(self.program)
+        if version is None:
+            lacking.append(Missing(what=self.program, install=self.install))
+        elif version < OLDEST_QEMU:
+            oldest = ".".join(map(str, OLDEST_QEMU))
+            have = ".".join(map(str, version))
+            lacking.append(Missing(what=f"{self.program} {oldest} or later (this is {have})", install=self.install))
+        if all(toolchain.missing() for toolchain in self.toolchains):
+            first = self.toolchains[0]
+            others = "".join(f" (or: {other.install})" for other in self.toolchains[1:])
+            lacking.append(Missing(what=" ".join(first.command), install=first.install + others))
+        for find in (firmware.find_cmake, firmware.find_generator):
+            try:
+                find()
+            except MissingToolError as error:
+                lacking.append(Missing(what=error.tool, install=error.install))
+        return lacking
+
+
+def qemu_version(program: str) -> tuple[int, int] | None:
+    """Return QEMU's version; None if it is not installed or does not say."""
+    path = shutil.which(program)
+    if path is None:
+        return None
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_ASK_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout)
+    return (int(found[1]), int(found[2])) if found else None
