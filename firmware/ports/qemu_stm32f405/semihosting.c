@@ -8,7 +8,6 @@ enum {
     SYS_WRITE0 = 0x04,
     SYS_WRITE = 0x05,
     SYS_READ = 0x06,
-    SYS_ERRNO = 0x13,
     SYS_GET_CMDLINE = 0x15,
     SYS_EXIT_EXTENDED = 0x20,
 };
@@ -44,10 +43,6 @@ size_t semihosting_write(int32_t handle, const void *data, size_t size) {
     const uint32_t block[] = {(uint32_t)handle, address(data), (uint32_t)size};
     const uint32_t missing = request(SYS_WRITE, block);
     return missing <= size ? size - missing : 0;
-}
-
-int32_t semihosting_errno(void) {
-    return (int32_t)request(SYS_ERRNO, NULL);
 }
 
 void semihosting_print(const char *text) {

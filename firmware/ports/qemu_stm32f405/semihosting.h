@@ -17,8 +17,6 @@ int32_t semihosting_open(const char *path, semihosting_mode mode);
 size_t semihosting_read(int32_t handle, void *data, size_t capacity);
 /* How many bytes were written; fewer than asked for is an error of the host. */
 size_t semihosting_write(int32_t handle, const void *data, size_t size);
-/* Why the last request failed: the host's errno. */
-int32_t semihosting_errno(void);
 /* Text to the debugger's console. */
 void semihosting_print(const char *text);
 /* The command line; false if it does not fit. */
