@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pytest_tinyml import __version__
-from pytest_tinyml.cli import boards, convert, data, models, predict
+from pytest_tinyml.cli import boards, convert, data, doctor, models, predict
 from pytest_tinyml.errors import TinymlError, UsageError
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"pytest-tinyml {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (boards, models, data, convert, predict):
+    for module in (boards, doctor, models, data, convert, predict):
         module.add(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns 0, 1 if a board or a tool failed, 2 if the request was wrong."""
+    """Run one command; returns 0, 1 if a board, a tool or a check failed, 2 if the request was wrong."""
     options = parser().parse_args(arguments)
     try:
-        options.action(options)
+        status: int | None = options.action(options)
         sys.stdout.flush()
     except UsageError as error:
         print(f"tinyml: {error}", file=sys.stderr)
@@ -49,4 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    else:
+        return status or 0
     return 0

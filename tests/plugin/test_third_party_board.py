@@ -197,6 +197,23 @@ def test_it_runs_a_data_set(acme: Path) -> None:
     assert (results["passed"], results["metrics"]["bit_exact_ratio"], results["metrics"]["flips"]) == (True, 1.0, [])
 
 
+def test_the_tools_know_it(acme: Path) -> None:
+    """``tinyml boards`` lists it, and ``tinyml doctor`` runs ten samples on it."""
+    path = os.pathsep.join(filter(None, (str(acme.parent / "site"), os.environ.get("PYTHONPATH"))))
+    command = "import sys; from pytest_tinyml.cli import main; sys.exit(main(['boards']) or main(['doctor', 'acme']))"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        env=os.environ | {"PYTHONPATH": path, CACHE_VARIABLE: str(CACHE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "    a thread\n    engine acme-tflm; link socket; clock wall\n" in done.stdout
+    assert "ok    acme: 10 samples, the same bytes as tflm (prepared in " in done.stdout
+
+
 def test_it_keeps_the_contract(acme: Path) -> None:
     """The importable class tests it; faults that cannot be planted skip with that reason and nothing else does."""
     (acme / "test_acme.py").write_text(CONTRACT, encoding="utf-8")

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from pytest_tinyml import __version__
+from pytest_tinyml.boards.native import NativeKind
+from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.cli import main
 from pytest_tinyml.cli.predict import bars, picture
 from pytest_tinyml.stores.models import model_names
@@ -39,13 +41,25 @@ def test_no_command(capsys: Captured) -> None:
     assert "usage: tinyml" in capsys.readouterr().err
 
 
-def test_boards(capsys: Captured) -> None:
-    """Every board is listed, with its engine and its links."""
+def test_boards(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every board is listed with what can be chosen, in 100 columns, and in 80 where the terminal has no more."""
+    monkeypatch.setenv("COLUMNS", "120")
     assert 0 == main(["boards"])
     lines = capsys.readouterr().out.splitlines()
-    assert ["native", "tflm"] == [line.split()[0] for line in lines if not line.startswith(" ")]
-    assert "ready" == lines[0].split()[1]
-    assert "[engine aot; links: socket, serial]" in lines[0]
+    assert list(Registry().names()) == [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert ["native", "ready"] == lines[0].split()
+    assert "    engine aot; links socket, serial; clock wall; option fault" == lines[2]
+    assert max(len(line) for line in lines) <= 100
+    monkeypatch.setenv("COLUMNS", "80")
+    assert 0 == main(["boards"])
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
+def test_boards_say_what_memory_they_have(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memories of a part are listed in KiB."""
+    monkeypatch.setattr(NativeKind, "memories", {"flash": 1 << 20, "RAM": 180_736}, raising=False)
+    assert 0 == main(["boards"])
+    assert "clock wall; flash 1,024 KiB, RAM 176.5 KiB; option fault" in capsys.readouterr().out
 
 
 def test_boards_say_what_is_missing(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,9 +67,9 @@ def test_boards_say_what_is_missing(capsys: Captured, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     assert 0 == main(["boards"])
-    out = capsys.readouterr().out
-    assert "native  not ready" in out
-    assert "needs a C compiler (cc, gcc or clang): sudo apt-get install gcc" in out
+    lines = capsys.readouterr().out.splitlines()
+    assert ["native", "not", "ready"] == lines[0].split()
+    assert "    needs a C compiler (cc, gcc or clang): sudo apt-get install gcc" == lines[3]
 
 
 def test_models_list(capsys: Captured) -> None:
@@ -107,7 +121,17 @@ def test_convert(capsys: Captured, tmp_path: Path) -> None:
     out = capsys.readouterr().out
     assert f"{tmp_path / 'tml_model.c'}\n" in out
     assert "arena 922 B" in out
+    assert "   0 FULLY_CONNECTED  bknn_model_linear_s8 (portable)\n" in out
     assert (tmp_path / "tml_model.c").is_file()
+
+
+def test_convert_with_a_vendors_kernels(capsys: Captured, tmp_path: Path) -> None:
+    """The function of each operator is named, with whose it is."""
+    assert 0 == main(["convert", "s4", "--out", str(tmp_path), "--kernels", "cmsis-nn"])
+    out = capsys.readouterr().out
+    assert "   0 CONV_2D          arm_convolve_wrapper_s8 (cmsis-nn)\n" in out
+    assert "   2 RESHAPE          no code: the same memory in another shape\n" in out
+    assert "   4 SOFTMAX          tml_softmax_s8 (portable)\n" in out
 
 
 @pytest.mark.parametrize(
@@ -117,6 +141,7 @@ def test_convert(capsys: Captured, tmp_path: Path) -> None:
         (["predict", "--board", "nativ"], "no board named 'nativ'; did you mean 'native'? Known: "),
         (["predict", "--model", "s1-float"], "s1-float: its input is float32; engine 'aot' is int8 only"),
         (["convert", "s1", "--out", "x", "--preprocess", "half"], "--tinyml-preprocess: 'half' is not scale:DIVISOR"),
+        (["convert", "s1", "--out", "x", "--kernels", "esp"], "no kernels named 'esp'; did you mean 'esp-nn'? Known: "),
         (["data", "info", "no-such"], "no data set (nor file) named 'no-such'. Known: mnist-28k"),
         (["models", "train", "s9"], "no recipe named 's9'"),
     ],
