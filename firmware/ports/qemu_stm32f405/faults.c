@@ -84,7 +84,7 @@ static bool is_overflow(uintptr_t frame, uint32_t exc_return, bool has_address, 
 }
 
 __attribute__((used)) static _Noreturn void report(uintptr_t frame, uint32_t exc_return) {
-    static fault_text text; /* 0 at start: the first fault is the last */
+    static fault_text text;
     uint32_t number;
     __asm__ volatile("mrs %0, ipsr" : "=r"(number));
     const uint32_t cfsr = SCB_CFSR;
@@ -93,6 +93,11 @@ __attribute__((used)) static _Noreturn void report(uintptr_t frame, uint32_t exc
     const bool has_frame = inside_stack(frame) && (cfsr & SCB_CFSR_STACKING) == 0;
     if (lock_up) {
         emulated_bad_instruction();
+    }
+    if (text.size != 0) { /* the line or the session is broken: with nothing but the console */
+        emulated_console(text.text);
+        emulated_console("and another fault while it was being reported");
+        emulated_exit(EXIT_FAULT);
     }
     if (is_overflow(frame, exc_return, has_address, address)) {
         fault_append(&text, "stack overflow, ");
