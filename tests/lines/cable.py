@@ -24,8 +24,8 @@ from typing import Any
 BITS_PER_BYTE = 10
 """A start bit, eight data bits, a stop bit."""
 STEP_S = 0.001
-LATE_BYTES = 1 << 16
-"""What may wait for a receiver that does not read; behind that bytes are lost, as in any receiver."""
+LATE_BYTES = 1 << 20
+"""What may wait for a receiver that does not read, more than any board's window; behind that bytes are lost."""
 
 
 class Gaps:
