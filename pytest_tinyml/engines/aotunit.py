@@ -31,8 +31,8 @@ NETWORK: Final = "model"
 INFER: Final = f"bknn_{NETWORK}_infer"
 _PORTABLE_DENSE: Final = f"bknn_{NETWORK}_linear_s8"
 _OUR_DENSE: Final = "tml_dense_s8"
-_LARGEST: Final = 0xFFFF
-"""ESP-NN's kernels hold sizes in 16 bits."""
+_LARGEST: Final = {CMSIS_NN: 0x7FFF_FFFF, ESP_NN: 0xFFFF}
+"""Inputs or outputs of a dense layer, by the types that the kernels hold them in."""
 
 _PROLOGUE: Final = {
     PORTABLE: "",
@@ -108,11 +108,11 @@ def _dense_bundle(kernels: str, folder: Path) -> Any:  # noqa: ANN401
     return bundle_kernels(folder, (ESP_NN_CONV_IDS["esp32"],), "esp32")
 
 
-def _hand_over_dense(text: str, plan: Any) -> str:  # noqa: ANN401 - bakenn's ExecutionPlan
+def _hand_over_dense(kernels: str, text: str, plan: Any) -> str:  # noqa: ANN401 - bakenn's ExecutionPlan
     """Let the calls of bakenn's portable dense kernel go to the vendor's library instead."""
     steps = list(zip(_STEP.finditer(text), plan.steps, strict=True))
     for match, step in reversed(steps):
-        if match[1] == _PORTABLE_DENSE and max(plan.constants[step.weight].shape) <= _LARGEST:
+        if match[1] == _PORTABLE_DENSE and max(plan.constants[step.weight].shape) <= _LARGEST[kernels]:
             text = text[: match.start(1)] + _OUR_DENSE + text[match.end(1) :]
     return text
 
@@ -169,7 +169,7 @@ def join(kernels: str, folder: Path, compiled: Any, normalized: NormalizedModel,
     adapter = ""
     try:
         if kernels != PORTABLE:
-            handed_over = _hand_over_dense(main, plan)
+            handed_over = _hand_over_dense(kernels, main, plan)
             if handed_over != main:
                 bundle = _dense_bundle(kernels, folder)
                 vendor += bundle.sources
