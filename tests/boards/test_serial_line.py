@@ -5,7 +5,9 @@ The board is the real firmware in a process, with the window of a small one; the
 
 from __future__ import annotations
 
+import os
 import time
+import tty
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,13 +20,12 @@ from pytest_tinyml.contractsetup import cached_dataset, cached_model, canary, ex
 from pytest_tinyml.errors import BoardCrashedError, BoardTimeoutError
 from pytest_tinyml.records import Encoding
 from pytest_tinyml.wire import ResetKind
-from tests.lines.plug import LineSettings, measure_rate, plug_line
+from tests.lines.plug import Line, LineSettings, measure_rate, plug_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tinyml.records import Identity
-    from tests.lines.plug import Line
 
 MODEL = "s1-ptq"
 DATA = "mnist-28k"
@@ -91,6 +92,28 @@ def test_the_line_keeps_its_rate() -> None:
         if not errors:
             break
     assert errors == []
+
+
+def test_the_line_delivers_last_words() -> None:
+    """What was said before the far end went is delivered at its rate, and then the line is gone."""
+    board, far = os.openpty()
+    tty.setraw(far)
+    line = Line(LineSettings(baud=9_600))
+    line.open(board)
+    try:
+        words = bytes(range(1, 251)) * 2
+        began = time.monotonic()
+        os.write(far, words)
+        os.close(far)
+        heard = b""
+        while len(heard) < len(words):
+            heard += os.read(line.host, 1000)
+        with pytest.raises(OSError, match="Input/output error"):
+            os.read(line.host, 1000)
+        assert heard == words
+        assert time.monotonic() - began >= 0.5
+    finally:
+        line.close()
 
 
 def test_faults_come_as_often_as_they_should(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@
 A is the host's end, B the board's: descriptors of pseudo-terminals. SETTINGS is a JSON object, see `tests.lines.plug`.
 Bytes pass at baud / 10 per second and direction (8N1). Each direction has one buffer of `buffer_bytes`; what does not
 fit stays with the sender. A byte is delivered when its stop bit is over, in steps of a millisecond as USB adapters do.
-The program prints an empty line when it is ready, and ends when either end is gone, with what it has seen as JSON.
+The program prints an empty line when it is ready, and ends when either end is gone, with what it has seen as JSON: at
+once when it is the host's, and with everything delivered that the board had said when it is the board's.
 
 It uses nothing but the standard library's core, so that it starts in a few hundredths of a second.
 """
@@ -138,31 +139,36 @@ def run(host: int, board: int, settings: dict[str, Any]) -> dict[str, Any]:
     seed = settings["seed"]
     to_board = Direction(host, board, settings, 2 * seed)
     from_board = Direction(board, host, settings, 2 * seed + 1)
-    both = (to_board, from_board)
+    wires = [to_board, from_board]
     cuts = [tuple(cut) for cut in settings["cuts"]]
     silent_until = 0.0
     for fd in (host, board):
         os.set_blocking(fd, False)
     sys.stdout.write("\n")
     sys.stdout.flush()
-    try:
-        while True:
-            now = time.monotonic()
-            # A cable is pulled when so many bytes have come for the board: repeatable, unlike a time.
-            if cuts and to_board.counts["taken"] >= cuts[0][0]:
-                silent_until = now + cuts.pop(0)[1]
-            for direction in both:
-                direction.pass_on(now, silent=now < silent_until)
-            readers = [d.source for d in both if len(d.buffer) < d.capacity]
-            writers = [d.sink for d in both if d.late]
-            wait = min(to_board.next_step(), from_board.next_step()) - time.monotonic()
+    gone = select.poll()
+    gone.register(host, 0)  # POLLHUP is always told; reading would say so only behind all that is still to be sent
+    while not gone.poll(0) and (to_board in wires or from_board.buffer or from_board.late):
+        now = time.monotonic()
+        # A cable is pulled when so many bytes have come for the board: repeatable, unlike a time.
+        if cuts and to_board.counts["taken"] >= cuts[0][0]:
+            silent_until = now + cuts.pop(0)[1]
+        try:
+            for wire in wires:
+                wire.pass_on(now, silent=now < silent_until)
+            readers = [w.source for w in wires if to_board in wires and len(w.buffer) < w.capacity]
+            writers = [w.sink for w in wires if w.late]
+            wait = min(w.next_step() for w in wires) - time.monotonic()
             readable, _, _ = select.select(readers, writers, [], max(0.0, min(wait, 0.5)))
             now = time.monotonic()
-            for direction in both:
-                if direction.source in readable:
-                    direction.take(now)
-    except (EOFError, OSError):
-        pass  # EIO: the last user of a pseudo-terminal has gone
+            for wire in wires:
+                if wire.source in readable:
+                    wire.take(now)
+        except (EOFError, OSError):
+            # EIO: the last user of a pseudo-terminal has gone. If it was the board, its last words are on the way.
+            if to_board not in wires:
+                break
+            wires.remove(to_board)
     return {"to_board": to_board.counts, "from_board": from_board.counts}
 
 
