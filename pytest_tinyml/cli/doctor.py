@@ -192,7 +192,7 @@ def _trial(kind: BoardKind, registry: Registry) -> tuple[str, str]:
     )
     with tempfile.TemporaryDirectory(prefix="tinyml-doctor-") as scratch:
         trial = try_board(plan, Path(scratch))
-    took = f"prepared in {trial.prepare_s:.1f} s, run in {trial.run_s:.1f} s"
+    took = together([f"prepared in {trial.prepare_s:.1f} s", f"run in {trial.run_s:.1f} s"], ", ")
     if trial.difference:
         return "FAIL", f"{trial.difference} ({took})"
     equal = "the same bytes as" if plan.reference.exact else "within the tolerance of"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_tinyml.report.terminal import SHOWN_PROBLEMS, cross_check_lines, flip_lines, remarks, verdict
+from pytest_tinyml.report.terminal import SHOWN_PROBLEMS, cross_check_lines, flip_lines, remarks, share_lines, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,6 +80,10 @@ def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
             said.append(f"and {len(problems) - SHOWN_PROBLEMS:,} more, see problems in its results.json")
         if results["metrics"]["compared"]:
             said += flip_lines(results["metrics"])
+        said += share_lines(results["boards"])
+        resumed = results["throughput"]["resumed_samples"]
+        if resumed:
+            said.append(f"{resumed:,} samples are from an earlier session")
         said += remarks(results)
         name = results["board"]["name"]
         lines += [f"  {name}: {line.strip()}" for line in said]

@@ -21,7 +21,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     lines += _latency(results["latency"])
     lines += _memory(results["memory"])
     lines += _throughput(results["throughput"])
-    lines += _boards(results["boards"])
+    lines += share_lines(results["boards"])
     lines += remarks(results)
     return [lines[0], *(f"  {line}" for line in lines[1:])]
 
@@ -109,7 +109,7 @@ def _throughput(throughput: dict[str, Any]) -> list[str]:
     return [f"{throughput['samples_per_s']:,.0f} samples/s, {throughput['wall_s']:.1f} s{earlier}"]
 
 
-def _boards(boards: list[dict[str, Any]]) -> list[str]:
+def share_lines(boards: list[dict[str, Any]]) -> list[str]:
     """Say how several boards of one kind shared the work."""
     if len(boards) == 1:
         return []

@@ -17,7 +17,7 @@ from pytest_tinyml.shell.starting import plan_session, suite_arguments
 from pytest_tinyml.shell.talk import Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
     from pytest_tinyml.shell.options import Settings
 
@@ -131,30 +131,32 @@ class Session:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how it went."""
-        talk = Talk(self._config, "")
         found = [harness.results for harness in self.harnesses if harness.results is not None]
         if found:
             passed = all(results["passed"] for results in found) and len(found) == len(self.harnesses)
-            terminalreporter.section("tinyml", green=passed, red=not passed)
-            for line in comparison_lines(found) if self.several else summary_lines(found[0]):
+            terminalreporter.write_sep("=", "tinyml", green=passed, red=not passed)
+            lines = comparison_lines(found) if self.several else summary_lines(found[0])
+            for line in [*lines, *(f"  {line}" for line in self._left_lines()), *self._written_lines()]:
                 terminalreporter.write_line(line)
-        for harness in self.harnesses:
-            who = f"{harness.name}: " if self.several else ""
-            if harness.results is None:
-                if found:
-                    terminalreporter.write_line(f"  {who}no test of this board was run")
-                continue
-            answered, wanted = harness.results["metrics"]["count"], harness.results["dataset"]["count"]
-            if 0 < answered < wanted:
-                terminalreporter.write_line(
-                    f"  {who}the journal keeps the {answered:,} answers: the same command goes on from there"
-                )
-        written = [talk.relative(harness.written) for harness in self.harnesses if harness.written is not None]
-        if written:
-            terminalreporter.write_line(f"  results: {', '.join(written)}")
         for harness in self.harnesses:
             if harness.error is not None:
                 terminalreporter.write_line(f"ERROR: {harness.error}", red=True)
+
+    def _left_lines(self) -> Iterator[str]:
+        """Say which boards were not reached, and what can be gone on with."""
+        for harness in self.harnesses:
+            who = f"{harness.name}: " if self.several else ""
+            if harness.results is None:
+                yield f"{who}no test of this board was run"
+                continue
+            answered, wanted = harness.results["metrics"]["count"], harness.results["dataset"]["count"]
+            if 0 < answered < wanted:
+                yield f"{who}the journal keeps the {answered:,} answers: the same command goes on from there"
+
+    def _written_lines(self) -> list[str]:
+        talk = Talk(self._config, "")
+        written = [harness.written for harness in self.harnesses if harness.written is not None]
+        return [f"  results: {talk.relative(path)}" for path in written]
 
 
 def _board_of(item: pytest.Item) -> str | None:

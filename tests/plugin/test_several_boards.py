@@ -121,7 +121,8 @@ def test_side_by_side(project: Project) -> None:
     assert ["wall_us", "wall_us"] == rows["clock"]
     assert ["us*", "us*"] == rows["latency p50"][1::2]
     assert "  * wall clock of this computer: shown, never gated" in result.outlines
-    assert "  results: tinyml-report/native/results.json, tinyml-report/tflm/results.json" in result.outlines
+    for board in ("native", "tflm"):
+        assert f"  results: tinyml-report/{board}/results.json" in result.outlines
     assert max(len(line) for line in result.outlines[start:]) <= 80
 
 
@@ -301,6 +302,7 @@ def test_journal_is_shared(project: Project) -> None:
     assert 0 == result.ret
     for name, count in zip(("one", "two"), answered, strict=True):
         assert f"tinyml: {name}: resuming: {count} of 40 samples are in .tinyml/journal.sqlite" in output(result)
+        assert f"  {name}: {count} samples are from an earlier session" in result.outlines
         assert count == project.results(f"tinyml-report/{name}")["throughput"]["resumed_samples"]
 
 
@@ -359,20 +361,25 @@ def test_boards_of_one_kind(project: Project) -> None:
 
 def test_counts_of_several_kinds(project: Project) -> None:
     """--tinyml-count holds for each kind."""
-    project.run(*BOTH, "--tinyml-count=2").assert_outcomes(passed=2 * TESTS_OF_ONE)
+    result = project.run(*BOTH, "--tinyml-count=2")
+    result.assert_outcomes(passed=2 * TESTS_OF_ONE)
     for board in ("native", "tflm"):
         results = project.results(f"tinyml-report/{board}")
         assert [board, f"{board}#1"] == [one["name"] for one in results["boards"]]
-        assert 40 == sum(one["samples"] for one in results["boards"])
+        first, second = (one["samples"] for one in results["boards"])
+        assert 40 == first + second
+        assert f"  {board}: samples by board: {board} {first}, {board}#1 {second}" in result.outlines
 
 
 def test_boards_of_an_earlier_session(project: Project) -> None:
     """A run that is resumed with fewer boards still says who answered what."""
-    project.run(*OWN, "--tinyml-count=2", "--tinyml-shard-size=5", "--tinyml-option=fault=slow=40000", "-k", "00000-")
+    own = [*S1, "--tinyml-limit=3000", "--tinyml-shard-size=100"]
+    project.run(*own, "--tinyml-count=2", "--tinyml-option=fault=slow=2000", "-k", "00000-00099")
     before = {board["name"]: board["samples"] for board in project.results()["boards"]}
-    assert 5 <= sum(before.values()) < 40
-    project.run(*OWN).assert_outcomes(passed=TESTS_OF_ONE)
+    assert all(before.values())
+    assert sum(before.values()) < 3000
+    assert 0 == project.run(*own).ret
     after = {board["name"]: board for board in project.results()["boards"]}
-    assert 40 == sum(board["samples"] for board in after.values())
+    assert 3000 == sum(board["samples"] for board in after.values())
     assert before["native#1"] == after["native#1"]["samples"]
     assert after["native#1"]["samples_per_s"] is None
