@@ -18,13 +18,17 @@ TIMEOUT_S = 1200.0
 
 
 def zoo_on(board: str) -> list[str]:
-    """Return the names of the zoo's models that a board's engine takes: native is int8 only."""
+    """Return the names of the zoo's models that a board's engine takes: generated C is int8 only."""
     return [row.name for row in list_models() if board == "tflm" or row.input_scale]
 
 
-def run_campaign(board: str, model: str, folder: Path, *, link: str | None = None) -> tuple[Comparison, float]:
+def run_campaign(
+    board: str, model: str, folder: Path, *, link: str | None = None, count: int = 1
+) -> tuple[Comparison, float]:
     """Run a zoo model over the 28,000 and compare it with TFLM; returns that and the seconds of streaming."""
-    (plan,) = make_plans(Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link)
+    (plan,) = make_plans(
+        Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link, count=count
+    )
     campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=30.0, fresh=True)
     try:
         # The reference first: it would take the processors from the board.

@@ -18,7 +18,7 @@ from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_tinyml.boards.base import BoardRequest, Missing
     from pytest_tinyml.boards.emulator import Emulator
@@ -73,11 +73,17 @@ class EmulatedBoard(ChildBoard):
         self.console.dull = _DULL
         self._firmware: firmware.Firmware | None = None
 
+    @property
+    def image(self) -> firmware.Firmware:
+        """The firmware, built when first asked for."""
+        if self._firmware is None:
+            self._firmware = self.build()
+            self.console.line(f"firmware {self._firmware.sha256[:12]}: {self._firmware.summary()}")
+        return self._firmware
+
     def prepare(self) -> str:
         """See `Board.prepare`."""
-        self._firmware = self.build()
-        self.console.line(f"firmware {self._firmware.sha256[:12]}: {self._firmware.summary()}")
-        return self._firmware.sha256
+        return self.image.sha256
 
     def build(self) -> firmware.Firmware:
         """Compile the engine with what is generated for the model.
@@ -111,15 +117,14 @@ class EmulatedBoard(ChildBoard):
 
     def start(self) -> Link:
         """See `StreamedBoard.start`."""
-        if self._firmware is None:
-            self.prepare()
+        self.prepare()
         with ExitStack() as theirs:
             if self.link_name == SERIAL:
                 left, right = socket.socketpair()
                 theirs.callback(right.close)
                 line = right.fileno()
                 fds, words = [line], ["serial=1"]
-                machine = [*self.emulator.serial_machine, "-chardev", f"socket,id=line,fd={line}"]
+                machine = (*self.emulator.serial_machine, "-chardev", f"socket,id=line,fd={line}")
                 link = FdLink(left.detach(), name=SERIAL, packed=True)
             else:
                 their_in, our_out = os.pipe()
@@ -128,7 +133,7 @@ class EmulatedBoard(ChildBoard):
                 theirs.callback(os.close, their_out)
                 fds = [their_in, their_out]
                 words = [f"in=/dev/fd/{their_in}", f"out=/dev/fd/{their_out}"]
-                machine = list(self.emulator.machine)
+                machine = self.emulator.machine
                 link = FdLink(our_in, out_fd=our_out, name=SEMIHOSTING, packed=False)
             try:
                 self.spawn(self._command(machine, words), fds, kept=True)
@@ -137,24 +142,11 @@ class EmulatedBoard(ChildBoard):
                 raise
         return link
 
-    def _command(self, machine: list[str], words: list[str]) -> list[str]:
+    def _command(self, machine: Sequence[str], words: Sequence[str]) -> list[str]:
         """Return QEMU's command line; `words` are for the firmware (firmware/apps/emulated/main.c)."""
-        assert self._firmware is not None  # noqa: S101 - start() has made it
-        counting: tuple[str, ...] = ()
-        if self.clock == INSTRUCTIONS:
-            counting = self.emulator.counting
-            words = [*words, "clock=instructions"]
         fault = self.request.options.get("fault")
         words = [*words, *([f"fault={fault}"] if fault else [])]
-        arguments = ",".join(f"arg={word}" for word in words)
-        return [
-            self.emulator.program,
-            *machine,
-            *counting,
-            *("-display", "none", "-monitor", "none", "-no-reboot", "-d", "guest_errors"),
-            *("-semihosting-config", f"enable=on,target=native,{arguments}"),
-            *("-kernel", str(self._firmware.path)),
-        ]
+        return self.emulator.command(self.image.path, machine, words, counted=self.clock == INSTRUCTIONS)
 
     def stop(self) -> str:
         """See `StreamedBoard.stop`; an emulator that gives up says why."""
@@ -175,8 +167,7 @@ class EmulatedBoard(ChildBoard):
         """Add the function to every address of code."""
 
         def named(found: re.Match[str]) -> str:
-            assert self._firmware is not None  # noqa: S101 - it has run
-            function = firmware.function_at(self._firmware.path, int(found[1], 16))
+            function = firmware.function_at(self.image.path, int(found[1], 16))
             return f"{found[0]} ({function})" if function else found[0]
 
         return _CODE.sub(named, text)

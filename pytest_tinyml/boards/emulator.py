@@ -6,11 +6,15 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.errors import MissingToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 OLDEST_QEMU: Final = (7, 0)
 _VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
@@ -51,6 +55,25 @@ class Emulator:
         """Return the bytes of flash and RAM, from the linker script."""
         sizes = {region.name: region.size for region in firmware.regions_of(self.port)}
         return {"flash": sum(sizes[name] for name in self.flash), "RAM": sum(sizes[name] for name in self.ram)}
+
+    def command(self, image: Path, machine: Sequence[str], words: Sequence[str], *, counted: bool = False) -> list[str]:
+        """Return QEMU's command line.
+
+        Args:
+            image: the firmware.
+            machine: `machine`, or `serial_machine` and what the line is connected to.
+            words: for the firmware; firmware/apps/emulated/main.c understands them.
+            counted: time is the number of instructions.
+        """
+        words = [*words, *(["clock=instructions"] if counted else [])]
+        return [
+            self.program,
+            *machine,
+            *(self.counting if counted else ()),
+            *("-display", "none", "-monitor", "none", "-no-reboot", "-d", "guest_errors"),
+            *("-semihosting-config", "enable=on,target=native," + ",".join(f"arg={word}" for word in words)),
+            *("-kernel", str(image)),
+        ]
 
     def missing(self) -> list[Missing]:
         """Say what this computer lacks."""

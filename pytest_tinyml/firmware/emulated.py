@@ -90,7 +90,7 @@ class EmulatedBuild:
     sources: Sequence[Path]
     vendor_sources: Sequence[Path]
     include_dirs: Sequence[Path]
-    optimisation: str = "-O2"
+    optimisation: str = "-O3"
     faults: bool = False
 
 

@@ -4,7 +4,10 @@
  *   in=PATH out=PATH      the bulk line: two files of the host
  *   serial=1              the emulated UART instead
  *   clock=instructions    QEMU runs with -icount
- *   fault=KIND            misbehave (may be repeated; apps/common/faults.h); only in images built with TML_FAULTS */
+ * and in images built with TML_FAULTS, for tests and benchmarks:
+ *
+ *   fault=KIND            misbehave (may be repeated; apps/common/faults.h)
+ *   loop=N                no session: run the engine N times, say how long it took, and end */
 #include "emulated.h"
 #if defined(TML_FAULTS)
 #include "fault_report.h"
@@ -61,6 +64,30 @@ static const fault_death deaths[] = {
     {"exit", leave},
     {NULL, NULL},
 };
+static uint32_t loop_count;
+
+static bool parse_count(const char *text) {
+    loop_count = 0;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        loop_count = 10 * loop_count + (uint32_t)(*text - '0');
+    }
+    return *text == '\0' && loop_count != 0;
+}
+
+/* What a session's overhead is measured against. */
+static _Noreturn void run_loop(const tml_port *port, tml_engine *engine) {
+    fault_text line = {.size = 0};
+    (void)engine->init(engine);
+    uint32_t started = port->uptime_ms(port->context);
+    for (uint32_t i = 0; i < loop_count; i++) {
+        (void)engine->invoke(engine);
+    }
+    fault_append(&line, "loop ms ");
+    fault_append_hex(&line, port->uptime_ms(port->context) - started);
+    emulated_console(line.text);
+    emulated_exit(0);
+}
+
 static const fault_board fault_ways = {.deaths = deaths, .may_happen = announce};
 #endif
 
@@ -87,6 +114,8 @@ static bool take_word(const char *word, emulated_options *options) {
 #if defined(TML_FAULTS)
     } else if ((value = value_of(word, "fault=")) != NULL) {
         return faults_add(value);
+    } else if ((value = value_of(word, "loop=")) != NULL) {
+        return parse_count(value);
 #endif
     } else {
         return false;
@@ -134,6 +163,9 @@ int main(void) {
     }
     tml_engine *engine = &tml_the_engine;
 #if defined(TML_FAULTS)
+    if (loop_count != 0) {
+        run_loop(&port, engine);
+    }
     engine = faults_wrap(&port, engine, &tml_the_model, &session);
 #endif
     const tml_config config = {
