@@ -168,3 +168,19 @@ def test_the_last_reason_of_a_failure_stays(journal: Journal) -> None:
     run.fail(1, 4, "second")
     assert run.failed == {4: "second"}
     assert journal.execute("SELECT sample, reason FROM failure") == [(4, "second")]
+
+
+def test_shares_of_several_boards(path: Path) -> None:
+    """Who has answered how many, in all and in this process; a conflicting answer is the first one's share."""
+    with Journal(path) as journal:
+        run = RunJournal.open(journal, KEY, 3)
+        assert {} == run.shares()
+        record(run, [1, 2, 3], 9)
+        assert {"board": (3, 3)} == run.shares()
+    with Journal(path) as journal:
+        run = RunJournal.open(journal, KEY, 3)
+        other = run.begin_session("other", {})
+        rows = np.zeros((2, 3), dtype=np.uint8)
+        run.record(other, np.array([3, 4], dtype=np.uint32), np.zeros(2, dtype=np.uint32), rows)
+        record(run, [5], 9)
+        assert {"board": (4, 1), "other": (1, 1)} == run.shares()
