@@ -18,11 +18,14 @@ from pytest_tinyml.boards.device import Device
 from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.errors import WireError
+from pytest_tinyml.links.session import Patience, Session
+from pytest_tinyml.links.stream import Streamer
 from pytest_tinyml.records import Clock, Dataset, Encoding, Identity, Model, PreprocessSpec, TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_tinyml.links.base import Link
     from pytest_tinyml.wire import MessageType
 
 INPUT = TensorSpec(dtype="int8", shape=(1, 6), scale=1.0, zero_point=-128)
@@ -36,6 +39,7 @@ MODEL = Model(
     output=OUTPUT,
     preprocess=PreprocessSpec(kind="scale", scale=1.0),
 )
+LOSSY = Patience(timeout_s=30.0, resend_s=1.0)
 FIRMWARE_SHA256 = "ab" * 32
 IDENTITY = Identity(
     clock=Clock.CYCLES,
@@ -251,3 +255,16 @@ def fake_time(clock: FakeTime) -> Iterator[None]:
 def make_link(**changes: Any) -> SimulatedLink:
     """Make a link to a device whose identity is changed."""
     return SimulatedLink(SimulatedDevice(replace(IDENTITY, **changes)))
+
+
+def stream(
+    end: SimulatedLink, work: BusyWork, *, link: Link | None = None, patience: Patience = LOSSY
+) -> tuple[Session, list[str]]:
+    """Greet the board and stream everything; returns the session and the log lines."""
+    log: list[str] = []
+    with fake_time(end.clock):
+        session = Session(link or end, patience, log.append)
+        session.hello()
+        encoding = Encoding.PIXELS_DEFLATE if end.packed else Encoding.PIXELS
+        Streamer(session, work, encoding).run()
+    return session, log

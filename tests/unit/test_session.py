@@ -26,7 +26,7 @@ from pytest_tinyml.links.damage import DAMAGES, DamagedLink, at_frames
 from pytest_tinyml.links.session import Patience, Session, latency_us
 from pytest_tinyml.records import Clock, Encoding
 from pytest_tinyml.wire import ErrorCode, MessageType
-from tests.unit.simulated import IDENTITY, INPUT, SimulatedLink, SlowLink, fake_time, make_dataset, make_link, scores_of
+from tests.unit.simulated import IDENTITY, INPUT, SimulatedLink, fake_time, make_dataset, make_link, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,30 +141,6 @@ def test_a_lost_request_is_repeated_on_a_lossy_line(damage: str, to_board: bool)
         session = greeted(end, link=link, patience=Patience(timeout_s=5.0, resend_s=1.0))
         assert session.canary(Encoding.PIXELS, 4, PIXELS).scores == scores_of(PIXELS)
     assert end.clock.now - 1000.0 <= 2.5
-
-
-@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.7, 4.0])
-def test_a_slow_answer_is_not_a_lost_one(seconds: float) -> None:
-    """Answers that take longer than `resend_s` are waited for, taken, and not asked for twice (4 KB at 9,600 baud)."""
-    end = make_link()
-    slow = SlowLink(end, lambda kind: seconds if kind is MessageType.CANARY_RESULT else 0.01)
-    patience = Patience(timeout_s=10.0, resend_s=1.0)
-    with fake_time(end.clock):
-        session = greeted(end, link=slow, patience=patience)
-        for _ in range(10):
-            assert session.canary(Encoding.PIXELS, 4, PIXELS).scores == scores_of(PIXELS)
-    assert end.device.inferred == 10
-
-
-def test_a_slow_greeting_is_not_a_lost_one() -> None:
-    """An IDENTITY that takes longer than HELLO's repetition (600 B at 9,600 baud) greets all the same."""
-    end = make_link()
-    slow = SlowLink(end, lambda _: 0.65)
-    with fake_time(end.clock):
-        session = greeted(end, link=slow, patience=Patience(timeout_s=10.0, resend_s=1.0))
-        assert end.clock.now - 1000.0 <= 1.0
-        assert session.canary(Encoding.PIXELS, 4, PIXELS).scores == scores_of(PIXELS)
-    assert slow.replies <= 4
 
 
 def test_a_lost_answer_on_a_lossless_line_is_a_time_out() -> None:
