@@ -71,6 +71,11 @@ class ChildBoard(StreamedBoard):
         if self._process.stderr is not None:
             self.console.follow(self._process.stderr)
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of what was started: the program, or its keeper; None if nothing runs."""
+        return None if self._process is None else self._process.pid
+
     def stop(self) -> str:
         """See `StreamedBoard.stop`."""
         process, self._process = self._process, None

@@ -37,17 +37,19 @@ class Toolchain:
         file: CMake toolchain file below ``firmware/cmake``.
         command: the compiler.
         install: the command that installs it.
+        package: the Python package that it is, if it is one.
     """
 
     name: str
     file: str
     command: tuple[str, ...]
     install: str
+    package: str | None = None
 
     def missing(self) -> bool:
         """Whether this computer lacks it."""
-        if self.command[:2] == (sys.executable, "-m"):
-            return not _importable(self.command[2])
+        if self.package is not None:
+            return not _importable(self.package)
         return shutil.which(self.command[0]) is None
 
 
@@ -62,6 +64,7 @@ ARM_ZIG: Final = Toolchain(
     file="toolchain-zig-cortex-m4.cmake",
     command=(sys.executable, "-m", "ziglang", "cc"),
     install="pip install 'pytest-tinyml[zig]'",
+    package="ziglang",
 )
 XTENSA_GCC: Final = Toolchain(
     name="gcc",
