@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_tinyml.engines.aot import KernelUse
+    from pytest_tinyml.firmware import MemoryUse
     from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
 
@@ -42,6 +44,25 @@ class BoardRequest:
     clock: str | None = None
     timeout_s: float = 10.0
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildFacts:
+    """How a board's firmware was made; a board that builds one has it as its attribute ``facts``.
+
+    Attributes:
+        compiler: its first line on itself, e.g. ``arm-none-eabi-gcc 12.2.1``.
+        kernels: the back end of the engine, e.g. ``cmsis-nn``.
+        kernels_used: what computes each operator of the model.
+        memories: the use of each memory of the part; empty for a process.
+        stack_bytes: what is reserved for the stack; 0 for a process.
+    """
+
+    compiler: str
+    kernels: str
+    kernels_used: tuple[KernelUse, ...] = ()
+    memories: tuple[MemoryUse, ...] = ()
+    stack_bytes: int = 0
 
 
 class Board(Protocol):

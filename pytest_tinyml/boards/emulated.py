@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.boards.base import BuildFacts
 from pytest_tinyml.boards.child import ChildBoard
 from pytest_tinyml.boards.registry import boards_with_room
 from pytest_tinyml.engines import aot
@@ -72,6 +73,7 @@ class EmulatedBoard(ChildBoard):
         super().__init__(emulator.name, request)
         self.console.dull = _DULL
         self._firmware: firmware.Firmware | None = None
+        self.facts: BuildFacts | None = None
 
     @property
     def image(self) -> firmware.Firmware:
@@ -102,7 +104,7 @@ class EmulatedBoard(ChildBoard):
             faults="fault" in self.request.options,
         )
         try:
-            return firmware.build_emulated(wanted)
+            built = firmware.build_emulated(wanted)
         except DoesNotFitError as error:
             flash = max((size for name, size in error.needed.items() if name in self.emulator.flash), default=0)
             ram = max((size for name, size in error.needed.items() if name in self.emulator.ram), default=0)
@@ -110,6 +112,14 @@ class EmulatedBoard(ChildBoard):
             hint = f"boards with room for it: {', '.join(fitting)}" if fitting else "no board has room for it"
             error.message = f"{error.message}; {hint}"
             raise
+        self.facts = BuildFacts(
+            compiler=firmware.compiler_name(self._toolchain.command),
+            kernels=generated.kernels,
+            kernels_used=generated.kernels_used,
+            memories=built.memories,
+            stack_bytes=built.stack_bytes,
+        )
+        return built
 
     def patience(self, link: Link) -> Patience:
         """A serial line may lose bytes, a pipe does not."""

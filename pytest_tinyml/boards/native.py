@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.assets import assets_dir
-from pytest_tinyml.boards.base import Missing
+from pytest_tinyml.boards.base import BuildFacts, Missing
 from pytest_tinyml.boards.process import LINKS, ProcessBoard
 from pytest_tinyml.engines import aot
 from pytest_tinyml.errors import MissingToolError
@@ -30,10 +30,17 @@ class NativeBoard(ProcessBoard):
         """Build nothing yet."""
         super().__init__(NAME, request)
         self._firmware: firmware.Firmware | None = None
+        self.facts: BuildFacts | None = None
 
     def prepare(self) -> str:
         """See `Board.prepare`."""
-        self._firmware = self.build(aot.generated(self.request.model))
+        generated = aot.generated(self.request.model)
+        self._firmware = self.build(generated)
+        self.facts = BuildFacts(
+            compiler=firmware.compiler_name(firmware.find_compiler()),
+            kernels=generated.kernels,
+            kernels_used=generated.kernels_used,
+        )
         return self._firmware.sha256
 
     def build(self, generated: aot.AotSources) -> firmware.Firmware:

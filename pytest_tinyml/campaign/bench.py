@@ -41,6 +41,7 @@ class Bench:
         identities: what each board says it is, by name.
         canaries: what each board gave, by name.
         lost: names of boards that were given up.
+        counters: each board's own, by board and by name (PROTOCOL.md, STATS_RESULT); known after the run.
     """
 
     boards: tuple[Board, ...]
@@ -56,6 +57,7 @@ class Bench:
     identities: dict[str, Identity] = field(default_factory=dict)
     canaries: dict[str, CanaryReport] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def identity(self) -> Identity:
@@ -112,6 +114,14 @@ class Bench:
         for board in self.boards:
             if board.name not in self.lost and board.name in self.canaries:
                 self._judge(board, [self._canary_round(board)])
+
+    def read_counters(self) -> None:
+        """Ask the boards that are left for their counters.
+
+        Raises:
+            BoardError: a board failed.
+        """
+        self.counters = {board.name: board.stats() for board in self.boards if board.name not in self.lost}
 
     def infer(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """Run images of any number on the first board.

@@ -194,6 +194,7 @@ class Campaign:
         # Complete whatever the canaries say now: asking for this run again shall measure again.
         self.run.finish()
         self.bench.check_canaries_again()
+        self.bench.read_counters()
 
     def infer(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """See `Bench.infer`; ends a run that is going on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_tinyml.firmware.build import compiler_name
 from pytest_tinyml.firmware.emulated import (
     ARM_GCC,
     ARM_ZIG,
@@ -26,6 +27,7 @@ __all__ = [
     "Toolchain",
     "build_emulated",
     "build_native",
+    "compiler_name",
     "elf_sizes",
     "find_cmake",
     "find_compiler",

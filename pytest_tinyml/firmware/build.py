@@ -8,28 +8,40 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.errors import BuildError, UsageError
-from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
+from pytest_tinyml.contentcache import keep
+from pytest_tinyml.errors import BuildError
+from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 STEP_TIMEOUT_S: Final = 600.0
 LOG: Final = "build.log"
+_COMPILER: Final = re.compile(r"\b(gcc|clang) version ([0-9.]+)")
 _FIRST_ERROR: Final = re.compile(
     r"^.*(?:\berror:|undefined reference|undefined symbol|multiple definition|cannot find|CMake Error).*$",
     re.MULTILINE,
 )
 
 
-def compiler_version(compiler: Sequence[str]) -> str:
+@cache
+def compiler_version(compiler: tuple[str, ...]) -> str:
     """Return the compiler's own description of itself, target included."""
     done = subprocess.run([*compiler, "-v"], capture_output=True, text=True, timeout=60, check=False)
     return done.stderr
+
+
+def compiler_name(compiler: tuple[str, ...]) -> str:
+    """Return a compiler's name and version for people, e.g. ``arm-none-eabi-gcc 12.2.1``."""
+    found = _COMPILER.search(compiler_version(compiler))
+    name = " ".join(part for part in compiler if not part.startswith("-")).rpartition("/")[2]
+    return (
+        f"{name} ({found[1]} {found[2]})" if found and found[1] not in name else f"{name} {found[2] if found else ''}"
+    )
 
 
 def digest_of(root: Path, files: Iterable[Path], texts: Sequence[str]) -> str:
@@ -60,33 +72,16 @@ def kept(digest: str, program: str, make: Callable[[Path], None]) -> Path:
         BuildError: from `make`; the log is kept.
     """
     store = cache_dir() / "firmware"
-    entry = store / digest
-    if (entry / program).is_file():
-        return entry
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".building-", dir=store))
-    except OSError as error:
-        msg = (
-            f"cannot write the cache folder {store} ({error.strerror}); set {CACHE_VARIABLE} to one that can be written"
-        )
-        raise UsageError(msg) from error
-    try:
-        # In a folder of our own, moved into place whole, so that nobody sees half an entry.
-        make(work)
+
+    def build(work: Path) -> None:
         try:
-            work.rename(entry)
-        except OSError:
-            # Another process was faster: its entry is the same as ours.
-            if not (entry / program).is_file():
-                raise
-    except BuildError as error:
-        if (work / LOG).is_file():
-            error.keep_log(Path(shutil.copyfile(work / LOG, store / f"{digest[:16]}-failed.log")))
-        raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return entry
+            make(work)
+        except BuildError as error:
+            if (work / LOG).is_file():
+                error.keep_log(Path(shutil.copyfile(work / LOG, store / f"{digest[:16]}-failed.log")))
+            raise
+
+    return keep(store / digest, build, lambda entry: entry if (entry / program).is_file() else None)
 
 
 def first_error(output: str) -> str:

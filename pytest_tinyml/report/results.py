@@ -16,6 +16,7 @@ from pytest_tinyml import __version__
 from pytest_tinyml.errors import ReportError
 from pytest_tinyml.links.session import latency_us
 from pytest_tinyml.records import Clock
+from pytest_tinyml.report.facts import build_facts, memory_facts
 from pytest_tinyml.verdict.compare import compare, describe_difference
 
 if TYPE_CHECKING:
@@ -107,12 +108,8 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
         },
         "metrics": _metrics(comparison, answered, failed),
         "latency": _latency(ticks, identity, hardware=hardware),
-        "memory": {
-            "arena_bytes": None if identity is None else identity.arena_used,
-            "arena_capacity_bytes": None if identity is None else identity.arena_capacity,
-            "flash_bytes": None if identity is None else identity.flash_bytes,
-            "ram_bytes": None if identity is None else identity.ram_bytes,
-        },
+        "memory": memory_facts(campaign, identity),
+        "build": build_facts(campaign),
         "throughput": {
             "samples_per_s": measured / campaign.wall_s if measured and campaign.wall_s > 0 else None,
             "wall_s": wall,

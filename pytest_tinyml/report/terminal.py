@@ -20,6 +20,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     lines += cross_check_lines(results["reference"])
     lines += _latency(results["latency"])
     lines += _memory(results["memory"])
+    lines += _build(results["build"])
     lines += _throughput(results["throughput"])
     lines += share_lines(results["boards"])
     lines += remarks(results)
@@ -94,11 +95,24 @@ def _memory(memory: dict[str, Any]) -> list[str]:
         return []
     capacity = f" of {memory['arena_capacity_bytes']:,}" if memory["arena_capacity_bytes"] else ""
     parts = [f"arena {memory['arena_bytes']:,}{capacity} B"]
-    if memory["flash_bytes"]:
+    # Of a part the linker knows each memory; of a process there are two sums.
+    parts += [f"{one['name']} {one['used']:,} of {one['size']:,} B" for one in memory["memories"] if one["used"]]
+    if memory["flash_bytes"] and not memory["memories"]:
         parts.append(f"flash {memory['flash_bytes']:,} B")
-    if memory["ram_bytes"]:
+    if memory["ram_bytes"] and not memory["memories"]:
         parts.append(f"static RAM {memory['ram_bytes']:,} B")
+    if memory["stack_bytes"] and memory["stack_unused_bytes"] is not None:
+        parts.append(f"stack {memory['stack_bytes'] - memory['stack_unused_bytes']:,} of {memory['stack_bytes']:,} B")
     return [", ".join(parts)]
+
+
+def _build(build: dict[str, Any] | None) -> list[str]:
+    if build is None:
+        return []
+    computed = [use for use in build["kernels_used"] if use["function"]]
+    vendor = sum(use["vendor"] for use in computed)
+    share = "" if build["kernels"] == "portable" else f" ({vendor} of {len(computed)} operators)"
+    return [f"kernels {build['kernels']}{share}, compiled by {build['compiler']}"]
 
 
 def _throughput(throughput: dict[str, Any]) -> list[str]:
