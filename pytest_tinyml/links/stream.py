@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.work import Work
 
 _POLL_S = 0.25
+_PAUSE_S = 0.05
+"""Results may be held back so long while the board is silent; a board that takes longer for each has them put away."""
 _COMPLAINT_S = 0.1
 """When something is known to have been lost, so much silence beyond twice what is due is enough to send it again."""
 _NOTED = 20
@@ -85,6 +87,7 @@ class Streamer:
     def _run(self) -> None:
         out = memoryview(b"")
         waiting: tuple[int, bytes, list[int]] | None = None
+        held_back = False
         while not self._work.finished:
             if not out:
                 waiting = waiting or self._next_batch()
@@ -99,13 +102,17 @@ class Streamer:
                 continue
             # With room in the window only glance at the line: the next batch is more urgent.
             room = not out and waiting is None and self._peek()
-            sent, items = self._session.exchange(out, 0.0 if room else _COMPLAINT_S if self._suspect else _POLL_S)
+            wait_s = _COMPLAINT_S if self._suspect else _PAUSE_S if held_back else _POLL_S
+            sent, items = self._session.exchange(out, 0.0 if room else wait_s)
             out = out[sent:]
             for item in items:
                 self._take(item, sending=bool(out))
-            if not items:
+            if items:
+                held_back = True
+            elif not sent and not room:
                 # A pause: let the work put away what it holds back while results stream in.
                 self._work.flush()
+                held_back = False
             if self._pending or out:
                 self._check_silence()
 

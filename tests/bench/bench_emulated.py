@@ -5,6 +5,7 @@ Run as ``python -m tests.bench.bench_emulated [--cost]``; ``--cost`` leaves the 
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
@@ -19,6 +20,8 @@ from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.emulated import EmulatedBoard
 from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.campaign.plan import make_campaign, make_plans
+from pytest_tinyml.campaign.samples import SampleEncoder
+from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.models import load_model
 from tests.campaigns import run_campaign, zoo_on
 
@@ -80,8 +83,17 @@ def bare_loop(board: str, folder: Path) -> float:
     request = BoardRequest(model=load_model("s0-ptq"), work_dir=folder, options={"fault": "none"})
     made = Registry().get(board).create(request)
     assert isinstance(made, EmulatedBoard)
-    command = made.emulator.command(made.image.path, made.emulator.machine, ["serial=1", f"loop={IMAGES}"])
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=True)
+    dataset = load_dataset("mnist-28k")
+    samples = SampleEncoder(made.request.model, dataset).tensors(slice(0, 100)).tobytes()
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as line:
+        line.write(samples[:40_000])  # fits the pipe; the firmware takes the first 32 KB
+    words = [f"in=/dev/fd/{reading}", "out=/dev/null", f"loop={IMAGES}"]
+    command = made.emulator.command(made.image.path, made.emulator.machine, words)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=True, pass_fds=[reading]
+    )
+    os.close(reading)
     found = re.search(r"loop ms (0x[0-9a-f]+)", done.stderr + done.stdout)
     assert found is not None, done.stderr
     return int(found[1], 16) / 1000

@@ -16,7 +16,7 @@ def cases() -> list[Any]:
     """Return board and model; the cases of a model stay on one worker, which computes its reference once."""
     return [
         pytest.param(board, model, id=f"{board}-{model}", marks=pytest.mark.xdist_group(model))
-        for board in ("native", "tflm")
+        for board in ("native", "tflm", "qemu-stm32f405", "qemu-xtensa")
         for model in zoo_on(board)
     ]
 
