@@ -15,8 +15,9 @@
 #define NS_PER_TICK 25U
 #define NS_PER_INSTRUCTION 32U
 #define READINGS 26U
-#define INTERRUPT_INSTRUCTIONS 32U /* for the timer: 30 in start.S and, measured, 2 that QEMU 7.2 counts for entering  \
-                                    */
+#define INTERRUPT_INSTRUCTIONS                                                                                         \
+    32U /* for the timer: 30 in start.S and, measured, 2 that QEMU 7.2 counts for entering                             \
+         */
 
 /* start.S knows this layout. */
 struct {
