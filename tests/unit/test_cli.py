@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 Captured = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines break where a terminal of 100 columns breaks them, whatever this one's width; workers of xdist have 80."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 def test_version_is_the_packages(capsys: Captured) -> None:
     """The version is stated once in the code and once in the package, and they agree."""
     with pytest.raises(SystemExit) as ending:

@@ -29,6 +29,12 @@ Captured = pytest.CaptureFixture[str]
 SAME = "10 samples, the same bytes as tflm (prepared in "
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines break where a terminal of 100 columns breaks them, whatever this one's width; workers of xdist have 80."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 class Named(TflmKind):
     """TFLM under another name, with a fault if need be."""
 
