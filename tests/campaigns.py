@@ -12,6 +12,7 @@ from pytest_tinyml.stores.models import list_models
 from pytest_tinyml.verdict.compare import Comparison, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 TIMEOUT_S = 1200.0
@@ -23,12 +24,19 @@ def zoo_on(board: str) -> list[str]:
 
 
 def run_campaign(
-    board: str, model: str, folder: Path, *, link: str | None = None, count: int = 1
+    board: str,
+    model: str,
+    folder: Path,
+    *,
+    link: str | None = None,
+    count: int = 1,
+    options: Mapping[str, str] | None = None,
 ) -> tuple[Comparison, float]:
     """Run a zoo model over the 28,000 and compare it with TFLM; returns that and the seconds of streaming."""
     (plan,) = make_plans(
-        Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link, count=count
-    )
+        Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link, count=count,
+        options=options,
+    )  # fmt: skip
     campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=30.0, fresh=True)
     try:
         # The reference first: it would take the processors from the board.

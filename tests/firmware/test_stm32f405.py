@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -131,20 +130,3 @@ def test_no_memory_function_calls_itself(prefix: str, flags: tuple[str, ...], le
     called = set(re.findall(rf"\b({'|'.join(MEMORY_FUNCTIONS)})$", relocations, re.MULTILINE))
     assert called <= {"strncmp"}
     assert not run([need(f"{prefix}nm"), "-u", target]).strip()
-
-
-@pytest.mark.parametrize("file", ["toolchain-arm-none-eabi.cmake"])
-def test_the_same_sources_give_the_same_bytes_in_any_folder(file: str, tmp_path: Path) -> None:
-    """Neither the sources' place nor the build's is in the image."""
-    need("arm-none-eabi-gcc")
-    images = []
-    for name in ("one", "another/place"):
-        sources = tmp_path / name / "firmware"
-        shutil.copytree(FIRMWARE, sources)
-        build = tmp_path / name / "build"
-        toolchain = f"-DCMAKE_TOOLCHAIN_FILE={sources / 'cmake' / file}"
-        run([need("cmake"), "-S", sources / "apps" / "emulated", "-B", build, "-DTML_PORT=qemu_stm32f405", toolchain])
-        run(["cmake", "--build", build, "--parallel", "2"])
-        images.append((build / "firmware.elf").read_bytes())
-    assert images[0] == images[1]
-    assert str(tmp_path).encode() not in images[0]

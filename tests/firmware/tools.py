@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_tinyml.firmware.emulated import find_cmake, find_generator
 from tests.presence import lacking
 
 if TYPE_CHECKING:
@@ -40,3 +42,23 @@ def run(command: Sequence[object], timeout_s: float = 120.0, cwd: Path | None = 
     )
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}"
     return done.stdout
+
+
+def built_in_two_folders(port: str, toolchain: str, tmp_path: Path) -> tuple[bytes, bytes]:
+    """Build an emulated board's firmware, without a network, from copies of the sources in two places."""
+    generator, program = find_generator()
+    images = []
+    for name in ("one", "another/place"):
+        sources, build = tmp_path / name / "firmware", tmp_path / name / "build"
+        shutil.copytree(FIRMWARE, sources)
+        settings = {
+            "CMAKE_TOOLCHAIN_FILE": sources / "cmake" / toolchain,
+            "CMAKE_MAKE_PROGRAM": program,
+            "TML_PORT": port,
+            "TML_PYTHON": sys.executable,
+        }
+        flags = [f"-D{key}={value}" for key, value in settings.items()]
+        run([find_cmake(), "-G", generator, "-S", sources / "apps" / "emulated", "-B", build, *flags])
+        run([find_cmake(), "--build", build, "--parallel", "2"])
+        images.append((build / "firmware.elf").read_bytes())
+    return images[0], images[1]
