@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import bench_campaign, bench_references, bench_serial, bench_startup, bench_wire, bench_zoo
+from tests.bench import (
+    bench_campaign,
+    bench_emulated,
+    bench_references,
+    bench_serial,
+    bench_startup,
+    bench_wire,
+    bench_zoo,
+)
+
+ALL = (bench_wire, bench_campaign, bench_zoo, bench_emulated, bench_references, bench_serial, bench_startup)
 
 
 def main() -> int:
     """Print every table; returns 1 if a bound is broken."""
     broken = 0
-    for module in (bench_wire, bench_campaign, bench_zoo, bench_references, bench_serial, bench_startup):
+    for module in ALL:
         print(f"\n{(module.__doc__ or '').splitlines()[0]}\n", flush=True)
         broken |= module.main()
     return broken
