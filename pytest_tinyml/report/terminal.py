@@ -10,7 +10,7 @@ SHOWN_PROBLEMS: Final = 5
 
 def summary_lines(results: dict[str, Any]) -> list[str]:
     """Return the lines of the terminal summary for `results` (docs/reference/results.md)."""
-    problems = results["problems"]
+    problems = _told_once(results["problems"])
     lines = [_headline(results), *problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
@@ -25,6 +25,18 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     lines += share_lines(results["boards"])
     lines += remarks(results)
     return [lines[0], *(f"  {line}" for line in lines[1:])]
+
+
+def _told_once(problems: list[str]) -> list[str]:
+    """Join what several tests (``name: message``) say in the same words."""
+    names: dict[str, list[str]] = {}
+    for problem in problems:
+        name, colon, message = problem.partition(": ")
+        if name.startswith("test_") and colon:
+            names.setdefault(message, []).append(name)
+        else:
+            names.setdefault(problem, [])
+    return [f"{', '.join(tests)}: {message}" if tests else message for message, tests in names.items()]
 
 
 def verdict(results: dict[str, Any]) -> str:
