@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.engines.aot import KernelUse
     from pytest_tinyml.firmware import MemoryUse
+    from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
 
@@ -35,6 +36,9 @@ class BoardRequest:
         clock: what inferences shall be timed with, one of the kind's `clocks`; None for its first.
         timeout_s: longest silence while an answer is due.
         options: board-specific settings by name, e.g. ``fault`` (plant a failure, for tests).
+        server: what boards with link ``http`` pull from, shared by all of a run; None makes such a board start its own.
+        device: where real hardware is and what is flashed, by the names of pytest-embedded's options without dashes
+            (``port``, ``baud``, ``app_path``, ``build_dir``, ...); only what was given.
     """
 
     model: Model
@@ -44,6 +48,8 @@ class BoardRequest:
     clock: str | None = None
     timeout_s: float = 10.0
     options: Mapping[str, str] = field(default_factory=dict)
+    server: ImageServer | None = None
+    device: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
