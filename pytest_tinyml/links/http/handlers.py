@@ -1,0 +1,169 @@
+"""What the image server answers: who may ask what, in what order it is checked, and what comes back."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import threading
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp import web
+
+from pytest_tinyml.links.http.port import Port
+from pytest_tinyml.links.http.refusal import STATUS, Reason, RefusedError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from aiohttp.web_request import BaseRequest
+
+    from pytest_tinyml.links.http.connection import Connection
+    from pytest_tinyml.links.http.refusal import Counters
+    from pytest_tinyml.links.http.served import ServedRun
+
+MAX_BODY: Final = 1 << 22
+"""Bytes of an exchange's body."""
+_BINARY: Final = "application/octet-stream"
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
+_SESSION: Final = re.compile(r"[0-9a-f]{8}")
+
+
+class Handlers:
+    """Answers requests, in the server's loop.
+
+    Args:
+        token: what a client has to show.
+        run: what it is about, if anything.
+        counters: the server's.
+        poll_s: how long an exchange waits for bytes for the board.
+    """
+
+    def __init__(self, token: str, run: ServedRun | None, counters: Counters, poll_s: float) -> None:
+        """Expect no board."""
+        self._token = token.encode()
+        self._run, self._counters, self._poll_s = run, counters, poll_s
+        self._ports: dict[int, Port] = {}
+        self._lock = threading.Lock()
+        self._over = False
+
+    def port(self, index: int, loop: asyncio.AbstractEventLoop) -> Port:
+        """Return a board's port, made when it is first asked for; from any thread."""
+        with self._lock:
+            return self._ports.setdefault(index, Port(loop, self._counters, self._poll_s))
+
+    def finish(self) -> None:
+        """End the run; from any thread."""
+        self._over = True
+        with self._lock:
+            for port in self._ports.values():
+                port.finish()
+
+    def all_told(self) -> bool:
+        """Whether every board that is there knows that the run is over."""
+        return all(port.told for port in self._ports.values())
+
+    async def handle(self, request: BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        connection = cast("Connection", request.protocol)
+        try:
+            return await self._route(request, connection)
+        except RefusedError as refusal:
+            if not connection.refused:
+                self._counters.refused(refusal.reason)
+            response = _json({"error": refusal.text}, STATUS[refusal.reason])
+            if refusal.allow:
+                response.headers["Allow"] = refusal.allow
+            if refusal.reason is Reason.UNAUTHORIZED:
+                response.headers["WWW-Authenticate"] = "Bearer"
+            if refusal.reason is Reason.NOT_READY:
+                response.headers["Retry-After"] = "1"
+            if refusal.close:
+                response.force_close()
+            return response
+
+    async def _route(self, request: BaseRequest, connection: Connection) -> web.StreamResponse:
+        self._authorize(request)
+        first, *rest = request.path[1:].split("/")
+        match first, rest:
+            case "v1", ["boards", index, session, number]:
+                _expect(request, "POST")
+                body = await _read(request, connection, MAX_BODY)
+                return await self._exchange(index, session, number, body)
+            case "v1", ["run"]:
+                return await self._plain(request, connection, self._describe)
+        raise RefusedError(Reason.NOT_FOUND, "there is nothing here", close=True)
+
+    def _authorize(self, request: BaseRequest) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        given = token.strip().encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, self._token) or scheme.lower() != "bearer":
+            raise RefusedError(Reason.UNAUTHORIZED, "this run's token is needed", close=True)
+
+    async def _exchange(self, index: str, session: str, number: str, body: bytes) -> web.Response:
+        if not (_NUMBER.fullmatch(index) and _SESSION.fullmatch(session) and _NUMBER.fullmatch(number)):
+            raise RefusedError(Reason.MALFORMED, "expected /v1/boards/INDEX/SESSION/NUMBER (firmware/HTTP.md)")
+        port = self._ports.get(int(index))
+        if port is None:
+            if self._over:
+                raise RefusedError(Reason.OVER, "the run is over")
+            raise RefusedError(Reason.NOT_READY, "this board is not expected")
+        answer = await port.exchange(session, int(number), body)
+        return web.Response(body=answer, headers={"Content-Type": _BINARY, "Server": "tinyml"})
+
+    async def _plain(
+        self, request: BaseRequest, connection: Connection, answer: Callable[[], web.Response]
+    ) -> web.Response:
+        """Answer a GET."""
+        _expect(request, "GET")
+        await _read(request, connection, 0)
+        if self._over:
+            raise RefusedError(Reason.OVER, "the run is over")
+        return answer()
+
+    def _describe(self) -> web.Response:
+        if self._run is None:
+            raise RefusedError(Reason.NOT_READY, "no run is served yet")
+        return _json({"protocol": 1, **self._run.describe(), "poll_s": self._poll_s, "max_body": MAX_BODY})
+
+
+def _expect(request: BaseRequest, method: str) -> None:
+    if request.method != method:
+        raise RefusedError(Reason.METHOD, f"only {method} is understood here", close=True, allow=method)
+
+
+async def _read(request: BaseRequest, connection: Connection, limit: int) -> bytes:
+    """Return the body, which is refused as soon as it is known to be too large."""
+    length = request.content_length
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RefusedError(Reason.MALFORMED, "bodies are not compressed", close=True)
+    if length is not None and length > limit:
+        raise RefusedError(Reason.TOO_LARGE, f"a body has at most {limit} bytes here", close=True)
+    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    if request.method == "POST" and length is None and not chunked:
+        raise RefusedError(Reason.MALFORMED, "a body needs Content-Length or chunks", close=True)
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        cast("asyncio.WriteTransport", request.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while not request.content.at_eof():
+            part = await request.content.readany()
+            size += len(part)
+            if size > limit:
+                raise RefusedError(Reason.TOO_LARGE, f"a body has at most {limit} bytes here", close=True)
+            parts.append(part)
+    except (OSError, web.HTTPException, ValueError) as error:
+        # The client has gone, or what it sends are no chunks.
+        raise RefusedError(Reason.MALFORMED, "the body is incomplete", close=True) from error
+    connection.arrived()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _json(content: object, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=json.dumps(content).encode(),
+        headers={"Content-Type": "application/json", "Server": "tinyml"},
+    )
