@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import Board, BoardKind
     from pytest_tinyml.boards.registry import Registry
+    from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.references.base import Reference
 
+HTTP: Final = "http"
+"""The link over which boards pull from the host's image server."""
 INEXACT: Final = Tolerance(lsb=32, absolute=1e-5)
 """Against a reference with other kernels; docs/benchmarks.md has the largest differences seen: 25 LSB and 1.8e-6."""
 
@@ -45,6 +48,7 @@ class Plan:
         clock: what inferences are timed with; None for the board's first.
         count: number of boards.
         options: board-specific settings.
+        host: address that the image server listens on; None lets the board choose by the route to it.
     """
 
     kind: BoardKind
@@ -57,6 +61,7 @@ class Plan:
     clock: str | None = None
     count: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
+    host: str | None = None
 
     @property
     def expected_clock(self) -> str:
@@ -134,6 +139,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     clock: str | None = None,
     count: int = 1,
     options: Mapping[str, str] | None = None,
+    host: str | None = None,
 ) -> list[Plan]:
     """Look everything up and refuse what cannot work, for all kinds of boards before the first is used.
 
@@ -169,13 +175,31 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
             clock=clock,
             count=count,
             options=options or {},
+            host=host,
         )
         for kind in kinds
     ]
 
 
-def make_boards(plan: Plan, work_dir: Path, timeout_s: float) -> list[Board]:
+def make_server(plan: Plan) -> ImageServer | None:
+    """Make what the boards of a plan pull from, if they do; it listens when the first of them is opened."""
+    if plan.link != HTTP:
+        return None
+    # Takes a while, and most links do without.
+    from pytest_tinyml.links.http import ImageServer, ServedRun  # noqa: PLC0415
+
+    run = ServedRun(model=plan.model, dataset=plan.dataset, samples=plan.samples)
+    return ImageServer(host=plan.host or "", run=run)
+
+
+def make_boards(plan: Plan, work_dir: Path, timeout_s: float, server: ImageServer | None = None) -> list[Board]:
     """Make the boards of a plan; nothing is started.
+
+    Args:
+        plan: says which.
+        work_dir: for their logs.
+        timeout_s: longest silence.
+        server: from `make_server`.
 
     Raises:
         UsageError: the folder for their logs cannot be written.
@@ -192,6 +216,7 @@ def make_boards(plan: Plan, work_dir: Path, timeout_s: float) -> list[Board]:
                     clock=plan.clock,
                     timeout_s=timeout_s,
                     options=plan.options,
+                    server=server,
                 )
             )
             for index in range(plan.count)
@@ -207,7 +232,8 @@ def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float
     Raises:
         UsageError: the journal or the folder for logs cannot be used.
     """
-    boards = make_boards(plan, work_dir, timeout_s)
+    server = make_server(plan)
+    boards = make_boards(plan, work_dir, timeout_s, server)
     encoder = SampleEncoder(plan.model, plan.dataset)
     reference = ReferenceRun(plan.reference, plan.model, plan.dataset, encoder, samples=plan.samples)
     settings = CampaignSettings(
@@ -227,4 +253,5 @@ def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float
         journal=Journal(journal),
         reference=reference,
         settings=settings,
+        server=server,
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import Board
     from pytest_tinyml.campaign.reference import ReferenceRun
     from pytest_tinyml.campaign.samples import SampleEncoder
+    from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.stores.journal import Journal
 
@@ -73,6 +74,7 @@ class Campaign:
         journal: keeps the results.
         reference: the host's answers, computed meanwhile.
         settings: see there.
+        server: what the boards pull from, if they do; closed with the campaign.
 
     Raises:
         DatasetError, UsageError: the data set does not fit the model.
@@ -88,6 +90,7 @@ class Campaign:
         journal: Journal,
         reference: ReferenceRun,
         settings: CampaignSettings,
+        server: ImageServer | None = None,
     ) -> None:
         """Check that data and model fit; start nothing."""
         check_shapes(model, dataset)
@@ -103,6 +106,7 @@ class Campaign:
             tolerance=settings.tolerance,
             encoder=encoder,
         )
+        self.server = server
         self.error: TinymlError | None = None
         self.wall_s = 0.0
         self.started_at: float | None = None
@@ -214,6 +218,8 @@ class Campaign:
         """Close the journal, when everything that is to be known has been asked; harmless when repeated."""
         self._journal.close()
 
+            if self.server is not None:
+                self.server.close()
     def end_threads(self) -> None:
         """Stop the queue and wait for the boards' threads, whose own waits are bounded."""
         if not self._threads:

@@ -119,6 +119,7 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
         "conflicts": conflicts,
         "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
         "extra": {},
+        "server": None if campaign.server is None else campaign.server.counters(),
     }
 
 

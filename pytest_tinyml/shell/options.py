@@ -90,6 +90,8 @@ OPTIONS = (
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
            help="difference tolerated per output, in steps (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
+    Option(name="host", metavar="ADDRESS", parse=str, default=None,
+           help="address that boards in a network pull from (default: of the interface that faces the board)"),
     Option(name="clock", metavar="NAME", parse=str, default=None,
            help="what inferences are timed with, e.g. wall or instructions"),
     Option(name="count", metavar="N", parse=_at_least(1), default=1,
@@ -128,6 +130,7 @@ class Settings:
     count: int
     timeout: float
     shard_size: int
+    host: str | None
     min_top1: float | None
     max_latency: float | None
     max_instructions: int | None

@@ -49,6 +49,7 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[Plan, 
             count=settings.count,
             options=settings.option,
         )
+            host=settings.host,
         for plan in plans:
             check_limits(plan, settings)
         for plan in plans:

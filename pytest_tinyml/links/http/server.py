@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.errors import UsageError
+from pytest_tinyml.links.http.address import address_facing
 from pytest_tinyml.links.http.connection import ARRIVAL_S, Listener
 from pytest_tinyml.links.http.handlers import Handlers
 from pytest_tinyml.links.http.port import POLL_S
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.http.link import HttpLink
     from pytest_tinyml.links.http.served import ServedRun
 
+LOOPBACK: Final = "127.0.0.1"
+_WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - what a user may ask for
 _START_S: Final = 10.0
 _FAREWELL_S: Final = 0.5
 _STOP_S: Final = 5.0
@@ -27,14 +30,13 @@ class ImageServer:
     """What boards in a network pull from, for one run; methods may be called from any thread.
 
     Args:
-        host: address to listen on.
+        host: address to listen on; empty to have it chosen by `face`, else loopback.
         port: likewise; 0 for any that is free.
         run: what ``GET /v1/run`` and ``GET /image`` give; without one these are 503.
         arrival_s: how long a request may take to arrive.
         poll_s: how long an exchange waits for bytes for the board.
 
     Attributes:
-        host: as given; where boards find the server, unless it is a wildcard.
         token: what clients authorise themselves with; made for this server.
     """
 
@@ -48,7 +50,7 @@ class ImageServer:
         poll_s: float = POLL_S,
     ) -> None:
         """Start nothing."""
-        self.host, self._asked_port = host, port
+        self._host, self._asked_port = host, port
         self.token = secrets.token_urlsafe(32)
         self._counters = Counters()
         self._arrival_s = arrival_s
@@ -60,7 +62,7 @@ class ImageServer:
         self._stop: asyncio.Event | None = None
         self._port = 0
         self._failure: BaseException | None = None
-        self._closed = False
+        self._closed = self._by_route = False
 
     def start(self) -> None:
         """Listen; harmless when repeated.
@@ -81,6 +83,34 @@ class ImageServer:
             if self._failure is not None:
                 msg = f"cannot listen on {self.host}:{self._asked_port}: {self._failure}; --tinyml-host is the address"
                 raise UsageError(msg) from self._failure
+
+    @property
+    def host(self) -> str:
+        """The address that it listens on; where boards find it is what `face` says."""
+        return self._host or LOOPBACK
+
+    def face(self, peer: str) -> str:
+        """Return the address by which a board finds this server, which listens there if none was asked for.
+
+        Args:
+            peer: the board's own address.
+
+        Raises:
+            UsageError: there is no route to it, or the server listens where the board cannot find it.
+        """
+        if self._host in _WILDCARDS:
+            return address_facing(peer)
+        with self._lock:
+            if not self._host:
+                self._host = address_facing(peer) if self._thread is None else LOOPBACK
+                self._by_route = True
+        if self._by_route and self._host != (needed := address_facing(peer)):
+            msg = (
+                f"the image server listens on {self._host}, but {peer} is reached through {needed}: "
+                "--tinyml-host 0.0.0.0 listens on all interfaces"
+            )
+            raise UsageError(msg)
+        return self._host
 
     @property
     def port(self) -> int:
