@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import argparse
+from pytest_tinyml.errors import UsageError
 
+if TYPE_CHECKING:
     from pytest_tinyml.engines.aot import AotSources
+    from pytest_tinyml.records import Model
 
 
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Declare the command."""
-    command = commands.add_parser("convert", help="translate a model to C for the firmware (engine aot)")
+    command = commands.add_parser("convert", help="write a model as sources for firmware")
     command.add_argument("model", help="name of the zoo (tinyml models list) or a .tflite file")
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the sources")
     command.add_argument(
         "--kernels",
         metavar="NAME",
-        default="portable",
-        help="portable, cmsis-nn (Arm Cortex-M4) or esp-nn (Espressif ESP32); default: portable",
+        help="translate it to C (engine aot) with these: portable, cmsis-nn (Arm Cortex-M4) or esp-nn (Espressif "
+        "ESP32); default: portable",
+    )
+    command.add_argument(
+        "--c-array",
+        action="store_true",
+        help="write the file as an array, and the operators that TensorFlow Lite Micro needs for it (engine tflm)",
+    )
+    command.add_argument(
+        "--arena", metavar="BYTES", type=_bytes, help="with --c-array: size of the arena (default: measured)"
     )
     command.add_argument(
         "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
     )
     command.set_defaults(action=run)
+
+
+def _bytes(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 32:
+        msg = f"{text!r} is not a number of bytes"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def _table(generated: AotSources) -> list[str]:
@@ -39,16 +56,40 @@ def _table(generated: AotSources) -> list[str]:
     return lines
 
 
-def run(options: argparse.Namespace) -> None:
-    """Write the sources and print what they need."""
-    from pytest_tinyml.campaign.plan import choose_model  # noqa: PLC0415 - not needed to print a help text
-    from pytest_tinyml.engines import aot  # noqa: PLC0415
+def _translate(model: Model, options: argparse.Namespace) -> None:
+    from pytest_tinyml.engines import aot  # noqa: PLC0415 - not needed to print a help text
 
-    model = choose_model(options.model, options.preprocess)
-    generated = aot.generate(model, options.out, options.kernels)
+    generated = aot.generate(model, options.out, options.kernels or aot.PORTABLE)
     for path in (*generated.sources, *generated.vendor_sources):
         print(path)
     print(" ".join(f"-I{folder}" for folder in generated.include_dirs))
     for line in _table(generated):
         print(line)
     print(f"arena {generated.arena_bytes:,} B, weights {generated.weights_bytes:,} B")
+
+
+def _as_array(model: Model, options: argparse.Namespace) -> None:
+    from pytest_tinyml.engines import tflm  # noqa: PLC0415 - not needed to print a help text
+
+    generated = tflm.generate(model, options.out, options.arena)
+    for path in (*generated.sources, *generated.headers):
+        print(path)
+    print("operators " + " ".join(generated.operators))
+    measured = f" (measured {generated.arena_used_bytes:,} B)" if generated.arena_used_bytes else ""
+    print(f"arena {generated.arena_bytes:,} B{measured}, model {len(model.data):,} B")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the sources and print what they need.
+
+    Raises:
+        UsageError: options that do not go together.
+    """
+    from pytest_tinyml.campaign.plan import choose_model  # noqa: PLC0415 - not needed to print a help text
+
+    if options.c_array and options.kernels is not None:
+        raise UsageError("--kernels is for a model translated to C; with --c-array the firmware brings the kernels")
+    if options.arena is not None and not options.c_array:
+        raise UsageError("--arena needs --c-array: what a translated model takes is known")
+    model = choose_model(options.model, options.preprocess)
+    (_as_array if options.c_array else _translate)(model, options)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.assets import assets_dir
-from pytest_tinyml.contentcache import keep
 from pytest_tinyml.engines import aotgenerate, aotunit
 from pytest_tinyml.engines.aotsources import AotSources, from_record, to_record
+from pytest_tinyml.engines.manifest import digest_of_code, keep_sources
 from pytest_tinyml.errors import UnknownNameError
-from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
     from pytest_tinyml.records import Model
 
-_MANIFEST: Final = "manifest.json"
 _OTHERS: Final = ("preprocess.py", "records.py")
 """Modules outside this folder that decide about the output."""
 
@@ -30,12 +27,7 @@ def _generator() -> str:
     here = Path(__file__).parent
     files = [*sorted(here.glob("*.py")), *(here.parent / name for name in _OTHERS)]
     files += sorted((assets_dir("firmware") / "engines" / "aot" / "kernels").glob("*.h"))
-    total = hashlib.sha256()
-    for file in files:
-        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    for package in ("bakenn", "ai-edge-litert"):
-        total.update(f"{package} {version(package)}\n".encode())
-    return total.hexdigest()
+    return digest_of_code(files, [f"{package} {version(package)}" for package in ("bakenn", "ai-edge-litert")])
 
 
 def _digest(model: Model, kernels: str) -> str:
@@ -49,26 +41,6 @@ def _digest(model: Model, kernels: str) -> str:
         f"{model.input!r} {model.output!r}",
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _files(entry: Path) -> dict[str, str]:
-    """Return the digest of every file of an entry but the manifest."""
-    return {
-        path.relative_to(entry).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(entry.rglob("*"))
-        if path.is_file() and path.name != _MANIFEST
-    }
-
-
-def _read(entry: Path) -> AotSources | None:
-    """Return what an entry holds; None if it is absent, or not every file is as it was written."""
-    try:
-        manifest: dict[str, Any] = json.loads((entry / _MANIFEST).read_bytes())
-        if manifest["files"] != _files(entry):
-            return None
-        return from_record(manifest["sources"], entry)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def generated(model: Model, kernels: str = aotunit.PORTABLE) -> AotSources:
@@ -90,9 +62,7 @@ def generated(model: Model, kernels: str = aotunit.PORTABLE) -> AotSources:
     if kernels not in aotunit.KERNELS:
         raise UnknownNameError("kernels", kernels, aotunit.KERNELS)
 
-    def make(folder: Path) -> None:
-        sources = aotgenerate.write(model, folder, kernels)
-        manifest = {"sources": to_record(sources, folder), "files": _files(folder)}
-        (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    def write(folder: Path) -> dict[str, Any]:
+        return to_record(aotgenerate.write(model, folder, kernels), folder)
 
-    return keep(cache_dir() / "generated" / _digest(model, kernels), make, _read)
+    return keep_sources(_digest(model, kernels), write, from_record)
