@@ -24,6 +24,10 @@ class Clock(IntEnum):
     CYCLES = 2
     INSTRUCTIONS = 3
 
+    def microseconds(self, ticks: float, tick_hz: int) -> float | None:
+        """Return the duration of ticks; None for a clock that has none (instructions)."""
+        return ticks * 1e6 / tick_hz if self is not Clock.INSTRUCTIONS and tick_hz else None
+
 
 class Encoding(IntEnum):
     """How a sample travels; values as on the wire (PROTOCOL.md section 4)."""
@@ -85,6 +89,7 @@ class Identity:
     model: str
     preprocess: str
     session: int = 0
+    loads_models: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,13 @@ static uint32_t fake_arena_capacity(const tml_engine *engine) {
     return 200;
 }
 
+static int fake_load(tml_engine *engine, const void *model, size_t size) {
+    fake_board *board = of_engine(engine);
+    board->loaded = model;
+    board->loaded_size = size;
+    return model == NULL ? TML_OK : board->load_status;
+}
+
 static int32_t fake_read(void *context, uint8_t *data, size_t capacity, uint32_t timeout_ms) {
     fake_board *board = context;
     (void)timeout_ms;
@@ -117,8 +124,17 @@ void fake_board_setup(fake_board *board) {
     board->tx = exact_block(FAKE_TX);
     board->input = exact_block(FAKE_PIXELS);
     board->output = exact_block(FAKE_SCORES);
-    board->engine =
-        (tml_engine){"fake", fake_init, fake_input, fake_invoke, fake_output, fake_arena_used, fake_arena_capacity};
+    board->store = exact_block(FAKE_STORE);
+    board->engine = (tml_engine){
+        .name = "fake",
+        .init = fake_init,
+        .input = fake_input,
+        .invoke = fake_invoke,
+        .output = fake_output,
+        .arena_used = fake_arena_used,
+        .arena_capacity = fake_arena_capacity,
+        .load = fake_load,
+    };
     board->model = (tml_model){
         .name = "fake",
         .sha256 = {1, 2, 3},
@@ -158,6 +174,9 @@ int fake_board_start(fake_board *board) {
         .tx = board->tx,
         .tx_size = FAKE_TX,
         .rx_window = 2 * FAKE_FRAME,
+        .load = tml_session_load,
+        .store = board->store,
+        .store_size = FAKE_STORE,
     };
     return tml_session_init(&board->session, &config);
 }
@@ -173,6 +192,7 @@ void fake_board_free(fake_board *board) {
     free(board->tx);
     free(board->input);
     free(board->output);
+    free(board->store);
 }
 
 int fake_board_feed(fake_board *board, const uint8_t *data, size_t size) {

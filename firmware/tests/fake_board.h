@@ -5,14 +5,14 @@
 
 #include "tml.h"
 
-enum { FAKE_PIXELS = 12, FAKE_SCORES = 3, FAKE_RX = 256, FAKE_FRAME = 200, FAKE_TX = 700 };
+enum { FAKE_PIXELS = 12, FAKE_SCORES = 3, FAKE_RX = 256, FAKE_FRAME = 200, FAKE_TX = 700, FAKE_STORE = 1024 };
 
 typedef struct {
     tml_engine engine; /* first: the board is found from it */
     tml_port port;
     tml_model model;
     tml_session session;
-    uint8_t *rx, *frame, *tx, *input, *output;
+    uint8_t *rx, *frame, *tx, *input, *output, *store;
 
     const uint8_t *incoming; /* what the port still has to deliver, ... */
     size_t incoming_size;
@@ -25,6 +25,9 @@ typedef struct {
     size_t sent_size;
     int write_status;
     int init_status;
+    int load_status;
+    const uint8_t *loaded; /* the engine's model file; NULL is its own */
+    size_t loaded_size;
     unsigned inits, invokes, restarts, logs;
     unsigned fail_invoke; /* the number of the inference that fails, from 1 */
     uint32_t now_ms;

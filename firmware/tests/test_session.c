@@ -93,6 +93,7 @@ static void test_hello(void) {
     CHECK(replies[0].type == TML_IDENTITY && replies[0].seq == 5);
     CHECK(tml_load32(replies[0].payload) == 0x12345678U);
     CHECK(replies[0].payload[4] == TML_CLOCK_CYCLES && replies[0].payload[5] == 0x0F);
+    CHECK(tml_load16(replies[0].payload + 6) == TML_FEATURE_LOAD);
     CHECK(tml_load32(replies[0].payload + 12) == 2 * FAKE_FRAME && tml_load32(replies[0].payload + 16) == FAKE_FRAME);
     CHECK(tml_load32(replies[0].payload + 20) == 100 && tml_load32(replies[0].payload + 24) == 200);
     CHECK(replies[0].payload[36] == 0x00 && replies[0].payload[37] == 0x11 && replies[0].payload[67] == 0xFF);
@@ -429,6 +430,7 @@ static void test_configurations(void) {
     REFUSED(c.tx_size = 560);
     REFUSED(c.rx_size = 0);
     REFUSED(c.frame_size = 63);
+    REFUSED(c.store = NULL);
     REFUSED(board.model.input.rank = 0);
     REFUSED(board.model.input.rank = 7);
     REFUSED(board.model.input.dims[0] = 2);
@@ -436,6 +438,163 @@ static void test_configurations(void) {
     REFUSED(board.model.output.dims[1] = 1 << 30);
     REFUSED(board.model.output.dtype = (tml_dtype)5);
     REFUSED(board.model.preprocess.lut = NULL);
+    REFUSED(board.engine.load = NULL); /* the last: it stays */
+    end();
+}
+
+/* ---- LOAD ---- */
+
+enum { FILE_SIZE = 400, PACKAGE_SIZE = 192 + FILE_SIZE, PIECE = 150, PIECES = (PACKAGE_SIZE + PIECE - 1) / PIECE };
+
+static uint8_t package[PACKAGE_SIZE];
+
+/* A model of the fake's shape that does not preprocess; vectors test the layout. */
+static void make_package(void) {
+    memset(package, 0, sizeof package);
+    memcpy(package, "TML1", 4);
+    tml_store32(package + 4, FILE_SIZE);
+    memcpy(package + 48, "uploaded", 8);
+    const uint32_t input[] = {TML_INT8 | 3 << 8, 0x3F800000, 0, 1, 3, 4};
+    const uint32_t output[] = {TML_INT8 | 2 << 8, 0x3F800000, 0, 1, FAKE_SCORES};
+    for (size_t i = 0; i < 6; i++) {
+        tml_store32(package + 112 + 4 * i, input[i]);
+        tml_store32(package + 148 + 4 * i, i < 5 ? output[i] : 0);
+    }
+    memset(package + 192, 0xA5, FILE_SIZE);
+    tml_sha256(package + 192, FILE_SIZE, package + 16);
+}
+
+static void load(uint16_t seq, uint32_t offset, uint32_t total, const uint8_t *data, size_t size) {
+    uint8_t payload[8 + PIECE];
+    tml_store32(payload, offset);
+    tml_store32(payload + 4, total);
+    memcpy(payload + 8, data, size);
+    request(TML_LOAD, seq, payload, 8 + size);
+}
+
+static void load_piece(size_t n) {
+    size_t offset = n * PIECE;
+    size_t left = PACKAGE_SIZE - offset;
+    load((uint16_t)(n + 1), (uint32_t)offset, PACKAGE_SIZE, package + offset, left < PIECE ? left : PIECE);
+}
+
+static void load_pieces(void) {
+    for (size_t n = 0; n < PIECES; n++) {
+        load_piece(n);
+    }
+}
+
+static bool is_loaded(const reply *r, uint16_t seq, uint32_t received) {
+    return r->type == TML_LOADED && r->seq == seq && r->size == 4 && tml_load32(r->payload) == received;
+}
+
+static const char *model_name(void) {
+    request(TML_HELLO, 99, "\1\2\3\4", 4);
+    CHECK(exchange() == 1);
+    CHECK(replies[0].type == TML_IDENTITY);
+    return memcmp(replies[0].payload + 68, package + 16, 32) == 0 ? "uploaded" : "own";
+}
+
+static void test_load(void) {
+    make_package();
+    begin("load");
+    load_pieces();
+    CHECK(exchange() == PIECES);
+    CHECK(is_loaded(&replies[0], 1, PIECE) && is_loaded(&replies[PIECES - 1], PIECES, PACKAGE_SIZE));
+    CHECK(board.loaded == board.store + 192 && board.loaded_size == FILE_SIZE && board.inits == 2);
+    CHECK(memcmp(board.loaded, package + 192, FILE_SIZE) == 0);
+    CHECK(strcmp(model_name(), "uploaded") == 0);
+    CHECK(replies[0].payload[5] == 0x0C); /* it has no preprocessing: tensors only */
+    infer(TML_INFER, 7, TML_TENSOR, 3, 1, FAKE_PIXELS);
+    infer(TML_INFER, 8, TML_PIXELS, 3, 1, FAKE_PIXELS);
+    CHECK(exchange() == 2);
+    CHECK(is_result(&replies[0], 7, 1, true) && replies[0].payload[12] == 3);
+    CHECK(is_error(&replies[1], TML_ERR_BAD_ENCODING, 8, TML_NO_SAMPLE));
+    load_pieces(); /* the same again: HELLO came between */
+    CHECK(exchange() == PIECES);
+    CHECK(board.loaded != NULL && strcmp(model_name(), "uploaded") == 0);
+    end();
+}
+
+static void test_load_repeated_and_missing_pieces(void) {
+    make_package();
+    begin("load repeated");
+    load_piece(0);
+    load_piece(1);
+    load_piece(1);
+    load_piece(0);
+    load_piece(3); /* not yet */
+    load_piece(2);
+    load_piece(3);
+    load_piece(3);
+    CHECK(exchange() == 8);
+    CHECK(is_loaded(&replies[2], 2, 2 * PIECE) && is_loaded(&replies[3], 1, 2 * PIECE));
+    CHECK(is_error(&replies[4], TML_ERR_BAD_PAYLOAD, 4, TML_NO_SAMPLE));
+    CHECK(is_loaded(&replies[5], 3, 3 * PIECE));
+    CHECK(is_loaded(&replies[6], 4, PACKAGE_SIZE) && is_loaded(&replies[7], 4, PACKAGE_SIZE));
+    CHECK(board.inits == 2 && strcmp(model_name(), "uploaded") == 0);
+    end();
+}
+
+static void test_load_refused(void) {
+    make_package();
+    begin("load refused");
+    load(1, 0, FAKE_STORE + 1, package, PIECE);
+    load(2, 0, 0, package, PIECE);
+    CHECK(exchange() == 2);
+    CHECK(is_error(&replies[0], TML_ERR_TOO_LARGE, 1, TML_NO_SAMPLE));
+    CHECK(is_error(&replies[1], TML_ERR_BAD_PAYLOAD, 2, TML_NO_SAMPLE));
+    package[192] ^= 1; /* not the file that it says it is */
+    load_pieces();
+    CHECK(exchange() == PIECES);
+    CHECK(is_error(&replies[PIECES - 1], TML_ERR_BAD_PAYLOAD, PIECES, TML_NO_SAMPLE));
+    make_package();
+    tml_store32(package + 148 + 16, 1000); /* scores that no reply could hold */
+    load_pieces();
+    CHECK(exchange() == PIECES);
+    CHECK(is_error(&replies[PIECES - 1], TML_ERR_BAD_PAYLOAD, PIECES, TML_NO_SAMPLE));
+    CHECK(board.loaded == NULL && board.inits == 1 && strcmp(model_name(), "own") == 0);
+    end();
+}
+
+static void test_load_that_the_engine_refuses(void) {
+    make_package();
+    begin("load refused by the engine");
+    board.load_status = -55;
+    load_pieces();
+    infer(TML_INFER, 7, TML_PIXELS, 3, 1, FAKE_PIXELS);
+    CHECK(exchange() == PIECES + 1);
+    CHECK(is_error(&replies[PIECES - 1], TML_ERR_ENGINE, PIECES, TML_NO_SAMPLE));
+    CHECK(is_result(&replies[PIECES], 7, 1, true)); /* the own model still works */
+    CHECK(board.loaded == NULL && strcmp(model_name(), "own") == 0);
+    end();
+}
+
+static void test_load_in_part_leaves_the_own_model(void) {
+    make_package();
+    begin("load in part");
+    load_pieces();
+    CHECK(exchange() == PIECES);
+    CHECK(strcmp(model_name(), "uploaded") == 0);
+    load_piece(0); /* overwrites what the engine executes */
+    CHECK(exchange() == 1);
+    CHECK(board.loaded == NULL && strcmp(model_name(), "own") == 0);
+    infer(TML_INFER, 7, TML_PIXELS, 3, 1, FAKE_PIXELS);
+    CHECK(exchange() == 1);
+    CHECK(is_result(&replies[0], 7, 1, true));
+    end();
+}
+
+static void test_load_where_it_is_not_offered(void) {
+    fake_board_setup(&board);
+    check_name = "load not offered";
+    CHECK(fake_board_start(&board) == TML_OK);
+    board.session.config.load = NULL;
+    load(1, 0, PACKAGE_SIZE, package, PIECE);
+    request(TML_HELLO, 2, "\1\2\3\4", 4);
+    CHECK(exchange() == 2);
+    CHECK(is_error(&replies[0], TML_ERR_UNKNOWN_TYPE, 1, TML_NO_SAMPLE));
+    CHECK(tml_load16(replies[1].payload + 6) == 0);
     end();
 }
 
@@ -460,5 +619,11 @@ int main(void) {
     test_ticks_saturate_and_wrap();
     test_log();
     test_configurations();
+    test_load();
+    test_load_repeated_and_missing_pieces();
+    test_load_refused();
+    test_load_that_the_engine_refuses();
+    test_load_in_part_leaves_the_own_model();
+    test_load_where_it_is_not_offered();
     return check_result("test_session");
 }

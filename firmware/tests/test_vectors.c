@@ -8,8 +8,8 @@ static bool same(const uint8_t *data, size_t size, test_blob expected) {
 }
 
 static bool known_type(uint8_t type) {
-    return (type >= TML_HELLO && type <= TML_ECHO) || (type >= TML_IDENTITY && type <= TML_ECHO_RESULT) ||
-           type == TML_LOG || type == TML_ERROR;
+    return (type >= TML_HELLO && type <= TML_LOAD) || (type >= TML_IDENTITY && type <= TML_LOADED) || type == TML_LOG ||
+           type == TML_ERROR;
 }
 
 /* Feeds a stream in pieces of `step` bytes. The type is the session's to check: see test_session.c. */
@@ -94,6 +94,14 @@ static void test_requests_decode(void) {
             uint8_t kind = 0xFF;
             CHECK(tml_decode_reset(payload, size, &kind) == expected);
             CHECK(vector->error != 0 || kind == vector->number);
+        } else if (vector->type == TML_LOAD) {
+            tml_piece piece;
+            int status = tml_decode_load(payload, size, &piece);
+            CHECK(status == expected);
+            if (status == TML_OK) {
+                CHECK(piece.total == vector->number && piece.offset == vector->samples[0].id);
+                CHECK(same(piece.data, piece.size, vector->samples[0].data));
+            }
         } else {
             tml_infer infer;
             int status = tml_decode_infer(payload, size, vector->type, &infer);
@@ -269,6 +277,33 @@ static void test_find_zero(void) {
     }
 }
 
+static bool same_tensor(const tml_tensor *a, const tml_tensor *b) {
+    return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, sizeof a->dims) == 0 &&
+           memcmp(&a->scale, &b->scale, sizeof a->scale) == 0 && a->zero_point == b->zero_point;
+}
+
+static void test_packages_open(void) {
+    for (size_t i = 0; i < TEST_PACKAGES_COUNT; i++) {
+        const test_package *vector = &test_packages[i];
+        uint8_t *package = exact_copy(vector->package.data, vector->package.size);
+        const uint8_t *file;
+        size_t size;
+        tml_model model;
+        check_name = vector->name;
+        int status = tml_package_open(package, vector->package.size, &model, &file, &size);
+        CHECK(status == (vector->good ? TML_OK : TML_ERR_BAD_PAYLOAD));
+        if (status == TML_OK) {
+            CHECK(strcmp(model.name, vector->model) == 0);
+            CHECK(model.preprocess.kind == vector->kind && model.preprocess.row == vector->row);
+            CHECK(same_tensor(&model.input, &vector->input) && same_tensor(&model.output, &vector->output));
+            CHECK(same(file, size, vector->file));
+            CHECK(((uintptr_t)file - (uintptr_t)package) % 16 == 0);
+            CHECK(tml_preprocess_check(&model.preprocess, &model.input) == TML_OK);
+        }
+        free(package);
+    }
+}
+
 int main(void) {
     test_crc();
     test_find_zero();
@@ -279,5 +314,6 @@ int main(void) {
     test_inflate();
     test_preprocessing();
     test_preprocess_check();
+    test_packages_open();
     return check_result("test_vectors");
 }

@@ -35,7 +35,7 @@ typedef struct {
     tml_type type;
     test_blob payload;
     int error;
-    uint32_t number; /* session, kind or encoding */
+    uint32_t number; /* session, kind, encoding or total */
     const test_sample *samples;
     size_t count;
 } test_request;
@@ -101,5 +101,17 @@ typedef struct {
     test_blob pixels;
     test_blob output;
 } test_preprocess;
+
+typedef struct {
+    const char *name;
+    test_blob package;
+    bool good;
+    const char *model;
+    tml_preprocess_kind kind;
+    uint32_t row;
+    tml_tensor input;
+    tml_tensor output;
+    test_blob file;
+} test_package;
 
 #endif

@@ -44,6 +44,8 @@ class Device(ABC):
         self._started = time.monotonic()
         self._counters: dict[int, int] = dict.fromkeys(wire.StatKey, 0)
         self._out = -1
+        self._package = bytearray()
+        self._package_total = 0
 
     @abstractmethod
     def infer(self, encoding: Encoding, data: bytes) -> tuple[int, bytes]:
@@ -56,6 +58,16 @@ class Device(ABC):
     @abstractmethod
     def initialise(self) -> None:
         """Initialise the engine again (RESET)."""
+
+    def load(self, package: bytes) -> None:
+        """Execute an uploaded model (PROTOCOL.md section 6) from now on, and describe it in `identity`.
+
+        Called only by a device whose identity says `loads_models`, which overrides this.
+
+        Raises:
+            WireError: BAD_PAYLOAD or ENGINE; the model from before is still there.
+        """
+        raise WireError(ErrorCode.UNKNOWN_TYPE, f"a package of {len(package)} bytes is not for this board")
 
     def reply(self, frame: bytes) -> None:
         """Send one encoded frame; overridden to plant faults."""
@@ -101,6 +113,7 @@ class Device(ABC):
         match frame.type:
             case MessageType.HELLO:
                 session = wire.decode_hello(frame.payload)
+                self._package_total = 0
                 self._send(
                     MessageType.IDENTITY, frame.seq, wire.encode_identity(replace(self.identity, session=session))
                 )
@@ -117,8 +130,26 @@ class Device(ABC):
                 self._send(MessageType.RESET_DONE, frame.seq, wire.encode_reset(kind))
             case MessageType.ECHO:
                 self._send(MessageType.ECHO_RESULT, frame.seq, frame.payload)
+            case MessageType.LOAD if self.identity.loads_models:
+                self._load(frame)
             case _:
                 raise WireError(ErrorCode.UNKNOWN_TYPE, f"{frame.type.name} is not for a board", frame.seq)
+
+    def _load(self, frame: wire.Frame) -> None:
+        piece = wire.decode_load(frame.payload)
+        end = piece.offset + len(piece.data)
+        if piece.total != self._package_total or end > len(self._package):
+            if self._package_total == 0:
+                self._package.clear()
+                self._package_total = piece.total
+            if piece.total != self._package_total or piece.offset != len(self._package):
+                raise WireError(ErrorCode.BAD_PAYLOAD, f"byte {len(self._package)} of the package is due", frame.seq)
+            self._package += piece.data
+            if len(self._package) == self._package_total:
+                self._package_total = 0
+                self.load(bytes(self._package))
+                self._package_total = piece.total
+        self._send(MessageType.LOADED, frame.seq, wire.encode_loaded(len(self._package)))
 
     def _unpacked(self, encoding: int, data: bytes) -> tuple[Encoding, bytes]:
         """Check and unpack one sample."""

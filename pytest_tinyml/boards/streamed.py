@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pytest_tinyml.engines.package import encode_package
 from pytest_tinyml.errors import BoardError, IdentityError, WireError
 from pytest_tinyml.links.console import Console
 from pytest_tinyml.links.session import Patience, Session
@@ -66,7 +67,13 @@ class StreamedBoard(ABC):
         with self._explained():
             link = self.start()
             self._session = Session(link, self.patience(link), self.console.line)
-            return self._session.hello(self._boot_timeout_s)
+            identity = self._session.hello(self._boot_timeout_s)
+            if identity.loads_models and identity.model_sha256 != self.request.model.sha256:
+                package = encode_package(self.request.model)
+                self.console.line(f"uploading {self.request.model.name}, {len(package):,} bytes")
+                self._session.load(package)
+                identity = self._session.hello()
+            return identity
 
     def live(self) -> Session:
         """Return the session of an open board.

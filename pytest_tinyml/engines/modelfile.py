@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from pytest_tinyml.errors import ModelError
 from pytest_tinyml.preprocess import l2_thresholds, lookup_table
+from pytest_tinyml.wire import MAX_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import numpy.typing as npt
 
     from pytest_tinyml.records import DType, Model, TensorSpec
 
 NAME_BYTES: Final = 63
 """Longest model name that ``tml_model`` carries."""
-MAX_RANK: Final = 6
 _ENUM: Final[dict[DType, str]] = {
     "int8": "TML_INT8",
     "uint8": "TML_UINT8",
@@ -51,13 +54,30 @@ def _tensor(spec: TensorSpec) -> str:
     )
 
 
-def _preprocess(model: Model) -> tuple[str, str]:
-    """Return the tables of a model's preprocessing and the initialiser that refers to them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What a board needs for a model's preprocessing (PROTOCOL.md section 5).
+
+    Attributes:
+        lut: one byte per pixel value, uint8 [256], or None.
+        thresholds: of ``l2axis1``, uint64 ascending, or None. Without either, the host sends input tensors.
+        row: elements of an image's row, for ``l2axis1``.
+    """
+
+    lut: npt.NDArray[np.uint8] | None = None
+    thresholds: npt.NDArray[np.uint64] | None = None
+    row: int = 0
+
+
+def preprocess_tables(model: Model) -> Tables:
+    """Return a lookup table (``scale`` with an 8-bit input), thresholds (``l2axis1`` with an int8 input), or neither.
+
+    Raises:
+        ModelError: ``l2axis1`` with a flat input, whose columns nobody knows.
+    """
     kind, tensor = model.preprocess.kind, model.input
     if kind == "scale" and tensor.dtype in {"int8", "uint8"}:
-        # The pointer is int8_t for both types: the bytes are what counts.
-        table = lookup_table(model.preprocess, tensor).view(np.int8)
-        return c_array("static const int8_t lut[256]", table), "{.kind = TML_PRE_LUT, .lut = lut}"
+        return Tables(lut=lookup_table(model.preprocess, tensor).view(np.uint8))
     if kind == "l2axis1" and tensor.dtype == "int8":
         if len(tensor.shape) < _IMAGE_RANK:
             msg = (
@@ -65,15 +85,23 @@ def _preprocess(model: Model) -> tuple[str, str]:
                 f"columns, not {list(tensor.shape)}"
             )
             raise ModelError(msg)
-        thresholds = l2_thresholds(tensor)
-        row = int(np.prod(tensor.shape[2:]))
-        text = c_array(
-            f"static const uint64_t thresholds[{len(thresholds)}]", (f"UINT64_C({int(t)})" for t in thresholds)
-        )
-        initialiser = (
-            f"{{.kind = TML_PRE_L2AXIS1, .thresholds = thresholds, .threshold_count = {len(thresholds)}, .row = {row}}}"
-        )
-        return text, initialiser
+        return Tables(thresholds=l2_thresholds(tensor), row=int(np.prod(tensor.shape[2:])))
+    return Tables()
+
+
+def _preprocess(model: Model) -> tuple[str, str]:
+    """Return the tables of a model's preprocessing as C, and the initialiser that refers to them."""
+    tables = preprocess_tables(model)
+    if tables.lut is not None:
+        # The pointer is int8_t for both types: the bytes are what counts.
+        lut = c_array("static const int8_t lut[256]", tables.lut.view(np.int8))
+        return lut, "{.kind = TML_PRE_LUT, .lut = lut}"
+    if tables.thresholds is not None:
+        count = len(tables.thresholds)
+        values = (f"UINT64_C({int(t)})" for t in tables.thresholds)
+        text = c_array(f"static const uint64_t thresholds[{count}]", values)
+        counts = f".threshold_count = {count}, .row = {tables.row}"
+        return text, f"{{.kind = TML_PRE_L2AXIS1, .thresholds = thresholds, {counts}}}"
     return "", "{.kind = TML_PRE_NONE}"
 
 

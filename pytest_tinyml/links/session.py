@@ -21,7 +21,6 @@ from pytest_tinyml.errors import (
     WireError,
 )
 from pytest_tinyml.links.base import LinkClosedError
-from pytest_tinyml.records import Clock
 from pytest_tinyml.wire import ErrorCode, MessageType
 
 if TYPE_CHECKING:
@@ -164,6 +163,24 @@ class Session:
         """Initialise the engine again, or restart the board (then greet it again)."""
         self._request(MessageType.RESET, wire.encode_reset(kind), MessageType.RESET_DONE)
 
+    def load(self, package: bytes) -> None:
+        """Upload a model (PROTOCOL.md section 6), in pieces; greet the board again afterwards.
+
+        Args:
+            package: from `engines.package.encode_package`.
+
+        Raises:
+            BoardReportedError: it has no room for it, or cannot execute it.
+        """
+        room = wire.max_payload_size(self._known().max_frame) - wire.LOAD_BYTES
+        for offset in range(0, len(package), room):
+            piece = wire.Load(offset=offset, total=len(package), data=package[offset : offset + room])
+            answer = self._request(MessageType.LOAD, wire.encode_load(piece), MessageType.LOADED)
+            received = wire.decode_loaded(answer)
+            if received != offset + len(piece.data):
+                msg = f"the board has {received} bytes of the model where {offset + len(piece.data)} were sent"
+                raise WireError(ErrorCode.BAD_PAYLOAD, msg)
+
     def echo(self, payload: bytes) -> bytes:
         """Send bytes there and back."""
         return self._request(MessageType.ECHO, payload, MessageType.ECHO_RESULT)
@@ -278,8 +295,3 @@ def reported(report: wire.BoardReport) -> BoardReportedError:
     error = BoardReportedError(f"the board reports {known.get(report.code, report.code)}: {report.text}")
     error.code = report.code
     return error
-
-
-def latency_us(ticks: float, clock: Clock, tick_hz: int) -> float | None:
-    """Return microseconds for ticks; None for a clock that has no duration (instructions)."""
-    return ticks * 1e6 / tick_hz if clock is not Clock.INSTRUCTIONS and tick_hz else None

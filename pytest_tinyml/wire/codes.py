@@ -25,12 +25,14 @@ class MessageType(IntEnum):
     STATS = 0x04
     RESET = 0x05
     ECHO = 0x06
+    LOAD = 0x07
     IDENTITY = 0x81
     RESULT = 0x82
     CANARY_RESULT = 0x83
     STATS_RESULT = 0x84
     RESET_DONE = 0x85
     ECHO_RESULT = 0x86
+    LOADED = 0x87
     LOG = 0xF0
     ERROR = 0xFF
 

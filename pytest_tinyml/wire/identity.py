@@ -12,10 +12,13 @@ from pytest_tinyml.wire.codes import ErrorCode
 
 _FIXED: Final = struct.Struct("<IBBHI II IIII 32s32s")
 _TENSOR: Final = struct.Struct("<BBHfi")
-_MAX_RANK: Final = 6
+MAX_RANK: Final = 6
+"""Most dimensions of a tensor."""
+_LOADS: Final = 1
+"""Bit of ``features``."""
 _MAX_TEXT: Final = 255
 _DTYPES: Final[dict[int, DType]] = {1: "int8", 2: "uint8", 3: "int16", 4: "float32"}
-_DTYPE_CODES: Final = {name: code for code, name in _DTYPES.items()}
+DTYPE_CODES: Final = {name: code for code, name in _DTYPES.items()}
 
 
 def _refuse(text: str) -> NoReturn:
@@ -24,7 +27,7 @@ def _refuse(text: str) -> NoReturn:
 
 def _encode_tensor(tensor: TensorSpec) -> bytes:
     rank = len(tensor.shape)
-    head = _TENSOR.pack(_DTYPE_CODES[tensor.dtype], rank, 0, tensor.scale, tensor.zero_point)
+    head = _TENSOR.pack(DTYPE_CODES[tensor.dtype], rank, 0, tensor.scale, tensor.zero_point)
     return head + struct.pack(f"<{rank}I", *tensor.shape)
 
 
@@ -50,7 +53,7 @@ def encode_identity(identity: Identity) -> bytes:
         identity.session,
         identity.clock,
         sum(1 << encoding for encoding in identity.encodings),
-        0,
+        _LOADS if identity.loads_models else 0,
         identity.tick_hz,
         identity.rx_window,
         identity.max_frame,
@@ -98,7 +101,7 @@ class _Reader:
     def tensor(self) -> TensorSpec:
         """Return the next tensor."""
         code, rank, reserved, scale, zero_point = _TENSOR.unpack(self.take(_TENSOR.size))
-        if code not in _DTYPES or not 1 <= rank <= _MAX_RANK or reserved or not math.isfinite(scale):
+        if code not in _DTYPES or not 1 <= rank <= MAX_RANK or reserved or not math.isfinite(scale):
             _refuse(f"tensor of dtype {code}, rank {rank}, reserved {reserved}, scale {scale}")
         shape = struct.unpack(f"<{rank}I", self.take(4 * rank))
         if shape[0] != 1 or 0 in shape:
@@ -112,7 +115,7 @@ class _Reader:
 
 
 def decode_identity(payload: bytes) -> Identity:
-    """Decode IDENTITY; encodings that this version does not know are left out.
+    """Decode IDENTITY; encodings and features that this version does not know are left out.
 
     Raises:
         WireError: BAD_PAYLOAD.
@@ -122,7 +125,7 @@ def decode_identity(payload: bytes) -> Identity:
         session,
         clock,
         encodings,
-        reserved,
+        features,
         tick_hz,
         rx_window,
         max_frame,
@@ -133,8 +136,8 @@ def decode_identity(payload: bytes) -> Identity:
         firmware_sha256,
         model_sha256,
     ) = _FIXED.unpack(reader.take(_FIXED.size))
-    if reserved or clock not in set(Clock):
-        _refuse(f"reserved {reserved}, clock {clock}")
+    if clock not in set(Clock):
+        _refuse(f"clock {clock}")
     identity = Identity(
         session=session,
         clock=Clock(clock),
@@ -156,6 +159,7 @@ def decode_identity(payload: bytes) -> Identity:
         engine=reader.text(),
         model=reader.text(),
         preprocess=reader.text(),
+        loads_models=bool(features & _LOADS),
     )
     reader.end()
     return identity

@@ -18,7 +18,7 @@ from pytest_tinyml.wire.codes import NO_SAMPLE, ErrorCode, MessageType, ResetKin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HELLO: Final = struct.Struct("<I")
+_WORD: Final = struct.Struct("<I")
 _INFER: Final = struct.Struct("<BBH")
 _SAMPLE: Final = struct.Struct("<IH")
 _RESULTS: Final = struct.Struct("<HBB")
@@ -26,6 +26,9 @@ _RESULT: Final = struct.Struct("<II")
 _CANARY: Final = struct.Struct("<III")
 _STAT: Final = struct.Struct("<BQ")
 _ERROR: Final = struct.Struct("<HI")
+_LOAD: Final = struct.Struct("<II")
+LOAD_BYTES: Final = _LOAD.size
+"""What LOAD needs beside its data."""
 _LAST: Final = 1
 
 
@@ -46,6 +49,15 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """LOAD: a piece of a package of `total` bytes, 1 to 2^32 - 1, from `offset`; data has at least one byte."""
+
+    offset: int
+    total: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardReport:
     """ERROR: code (an ErrorCode, or a later version's number), sample id or None, text."""
 
@@ -61,7 +73,7 @@ def _need(condition: bool, text: str) -> None:
 
 def encode_hello(session: int) -> bytes:
     """Return HELLO's payload; session 0 to 2^32 - 1."""
-    return _HELLO.pack(session)
+    return _WORD.pack(session)
 
 
 def decode_hello(payload: bytes) -> int:
@@ -70,8 +82,8 @@ def decode_hello(payload: bytes) -> int:
     Raises:
         WireError: BAD_PAYLOAD.
     """
-    _need(len(payload) == _HELLO.size, f"HELLO of {len(payload)} bytes: {_HELLO.size} expected")
-    return int(_HELLO.unpack(payload)[0])
+    _need(len(payload) == _WORD.size, f"HELLO of {len(payload)} bytes: {_WORD.size} expected")
+    return int(_WORD.unpack(payload)[0])
 
 
 def encode_infer(message: Infer) -> bytes:
@@ -163,6 +175,39 @@ def decode_reset(payload: bytes) -> int:
     _need(len(payload) == 1, f"RESET of {len(payload)} bytes: 1 expected")
     _need(payload[0] in set(ResetKind), f"RESET of kind {payload[0]}")
     return payload[0]
+
+
+def encode_load(message: Load) -> bytes:
+    """Return LOAD's payload."""
+    return _LOAD.pack(message.offset, message.total) + message.data
+
+
+def decode_load(payload: bytes) -> Load:
+    """Decode LOAD.
+
+    Raises:
+        WireError: BAD_PAYLOAD.
+    """
+    _need(len(payload) > _LOAD.size, f"LOAD of {len(payload)} bytes: more than {_LOAD.size} expected")
+    offset, total = _LOAD.unpack_from(payload)
+    data = payload[_LOAD.size :]
+    _need(offset + len(data) <= total, f"LOAD: bytes {offset} to {offset + len(data)} of {total}")
+    return Load(offset=offset, total=total, data=data)
+
+
+def encode_loaded(received: int) -> bytes:
+    """Return LOADED's payload: how many bytes of the package have come."""
+    return _WORD.pack(received)
+
+
+def decode_loaded(payload: bytes) -> int:
+    """Return how many bytes of the package have come.
+
+    Raises:
+        WireError: BAD_PAYLOAD.
+    """
+    _need(len(payload) == _WORD.size, f"LOADED of {len(payload)} bytes: {_WORD.size} expected")
+    return int(_WORD.unpack(payload)[0])
 
 
 def encode_error(message: BoardReport) -> bytes:

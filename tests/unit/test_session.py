@@ -23,10 +23,19 @@ from pytest_tinyml.errors import (
 from pytest_tinyml.links.base import FdLink, LinkClosedError
 from pytest_tinyml.links.console import LINE_BYTES, TAIL_LINES, Console
 from pytest_tinyml.links.damage import DAMAGES, DamagedLink, at_frames
-from pytest_tinyml.links.session import Patience, Session, latency_us
+from pytest_tinyml.links.session import Patience, Session
 from pytest_tinyml.records import Clock, Encoding
 from pytest_tinyml.wire import ErrorCode, MessageType
-from tests.unit.simulated import IDENTITY, INPUT, SimulatedLink, fake_time, make_dataset, make_link, scores_of
+from tests.unit.simulated import (
+    IDENTITY,
+    INPUT,
+    SimulatedDevice,
+    SimulatedLink,
+    fake_time,
+    make_dataset,
+    make_link,
+    scores_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -269,10 +278,10 @@ def test_last_words_survive_a_broken_pipe() -> None:
 
 def test_latency_needs_a_clock_with_a_duration() -> None:
     """Ticks become microseconds unless they are instructions."""
-    assert latency_us(250.0, Clock.CYCLES, 1_000_000) == 250.0
-    assert latency_us(250.0, Clock.WALL, 1_000_000_000) == 0.25
-    assert latency_us(250.0, Clock.INSTRUCTIONS, 0) is None
-    assert latency_us(250.0, Clock.CYCLES, 0) is None
+    assert Clock.CYCLES.microseconds(250.0, 1_000_000) == 250.0
+    assert Clock.WALL.microseconds(250.0, 1_000_000_000) == 0.25
+    assert Clock.INSTRUCTIONS.microseconds(250.0, 0) is None
+    assert Clock.CYCLES.microseconds(250.0, 0) is None
 
 
 def test_the_console_keeps_its_tail_and_its_file(tmp_path: Path) -> None:
@@ -294,3 +303,43 @@ def test_a_full_disk_costs_the_log_and_not_the_run(tmp_path: Path) -> None:
     console = Console(path)
     console.line("still here")
     assert console.tail == ("still here",)
+
+
+class LoadingDevice(SimulatedDevice):
+    """Takes models; refuses those that begin with an x."""
+
+    package = b""
+
+    def load(self, package: bytes) -> None:
+        """See `Device.load`."""
+        if package.startswith(b"x"):
+            raise WireError(ErrorCode.ENGINE, "cannot be executed")
+        self.package = package
+
+
+@pytest.mark.parametrize("size", [1, 100, 5000])
+def test_a_model_is_uploaded_in_pieces(size: int) -> None:
+    """The board has every byte of it, also if an answer is lost and a piece comes twice."""
+    lost = iter([False, False, True])
+    device = LoadingDevice(replace(IDENTITY, loads_models=True))
+    end = SimulatedLink(device, rewrite=only(MessageType.LOADED, lambda frame: b"" if next(lost, False) else frame))
+    package = bytes(k % 251 for k in range(size))
+    with fake_time(end.clock):
+        greeted(end, patience=Patience(timeout_s=30.0, resend_s=1.0)).load(package)
+    assert package == device.package
+
+
+def test_a_model_that_the_board_refuses() -> None:
+    """Its reason is the error; the next upload begins anew."""
+    device = LoadingDevice(replace(IDENTITY, loads_models=True))
+    session = greeted(SimulatedLink(device))
+    with pytest.raises(BoardReportedError, match="ENGINE: cannot be executed"):
+        session.load(b"x" * 500)
+    session.load(b"y" * 500)
+    assert b"y" * 500 == device.package
+
+
+def test_a_board_that_takes_no_models() -> None:
+    """It says so."""
+    with pytest.raises(BoardReportedError, match="UNKNOWN_TYPE"):
+        greeted(make_link()).load(b"model")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,19 @@ import numpy as np
 import pytest
 
 from pytest_tinyml import preprocess, wire
+from pytest_tinyml.engines.package import encode_package
 from pytest_tinyml.errors import WireError
-from pytest_tinyml.records import CanaryResult, Clock, Encoding, Identity, PreprocessSpec, Result, Sample, TensorSpec
+from pytest_tinyml.records import (
+    CanaryResult,
+    Clock,
+    Encoding,
+    Identity,
+    Model,
+    PreprocessSpec,
+    Result,
+    Sample,
+    TensorSpec,
+)
 from tests.vectors import generate
 
 if TYPE_CHECKING:
@@ -52,6 +65,7 @@ def identity(fields: Entry) -> Identity:
     return Identity(
         **{name: fields[name] for name in (*same, *texts)},
         session=fields["session"],
+        loads_models=bool(fields["features"] & 1),
         clock=Clock(fields["clock"]),
         encodings=frozenset(encoding for encoding in Encoding if fields["encodings"] >> encoding & 1),
         flash_bytes=fields["flash"],
@@ -84,6 +98,11 @@ def infer(fields: Entry) -> wire.Infer:
     return wire.Infer(encoding=fields["encoding"], samples=samples)
 
 
+def load_piece(fields: Entry) -> wire.Load:
+    """Return a LOAD of messages.json."""
+    return wire.Load(**fields | {"data": bytes.fromhex(fields["data"])})
+
+
 def decode_result_records(payload: bytes) -> wire.Results:
     """Decode RESULT and return records instead of arrays."""
     batch = wire.decode_results(payload, OUTPUT_BYTES)
@@ -106,11 +125,13 @@ CODECS = {
     0x02: Codec(infer, wire.encode_infer, wire.decode_infer),
     0x03: Codec(infer, wire.encode_infer, lambda payload: wire.decode_infer(payload, wire.MessageType.CANARY)),
     0x05: Codec(itemgetter("reset"), wire.encode_reset, wire.decode_reset),
+    0x07: Codec(load_piece, wire.encode_load, wire.decode_load),
     0x81: Codec(identity, wire.encode_identity, wire.decode_identity),
     0x82: Codec(results, wire.encode_result_records, decode_result_records),
     0x83: Codec(canary, wire.encode_canary_result, lambda payload: wire.decode_canary_result(payload, OUTPUT_BYTES)),
     0x84: Codec(lambda fields: dict(fields["stats"]), wire.encode_stats, wire.decode_stats),
     0x85: Codec(itemgetter("reset"), wire.encode_reset, wire.decode_reset),
+    0x87: Codec(itemgetter("received"), wire.encode_loaded, wire.decode_loaded),
     0xF0: Codec(itemgetter("text"), wire.encode_log, wire.decode_log),
     0xFF: Codec(board_report, wire.encode_error, wire.decode_error),
 }
@@ -180,3 +201,30 @@ def test_preprocessing(vector: Entry) -> None:
         spec = PreprocessSpec(kind="l2axis1")
         assert vector["thresholds"] == preprocess.l2_thresholds(spec_tensor).tolist()
     assert vector["output"] == preprocess.input_tensors(pixels, spec, spec_tensor).ravel().tolist()
+
+
+@pytest.mark.parametrize("entry", [param for param in load("package") if "fields" in param.values[0]])
+def test_packages(entry: Entry) -> None:
+    """A model's package is the vector's, byte for byte; the C side refuses the malformed ones."""
+    fields = entry["fields"]
+    data = bytes.fromhex(fields["file"])
+    specs = {
+        "lut": PreprocessSpec(kind="scale", scale=1 / 255),
+        "l2axis1": PreprocessSpec(kind="l2axis1"),
+        "none": PreprocessSpec(kind="none"),
+    }
+    scaled = tensor(fields["input"])
+    model = Model(
+        name=fields["name"],
+        path=Path("model.tflite"),
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        # pixel / 255 in steps of 1/255 is the vector's table.
+        input=replace(scaled, scale=1 / 255) if fields["kind"] == "lut" else scaled,
+        output=tensor(fields["output"]),
+        preprocess=specs[fields["kind"]],
+    )
+    package = bytearray(encode_package(model))
+    if fields["kind"] == "lut":
+        package[116:120] = struct.pack("<f", scaled.scale)
+    assert bytes.fromhex(entry["package"]) == package

@@ -6,7 +6,7 @@ from typing import Any
 
 Entry = dict[str, Any]
 DTYPES = {"int8": "TML_INT8", "uint8": "TML_UINT8", "int16": "TML_INT16", "float32": "TML_FLOAT32"}
-TO_BOARD = {1: "HELLO", 2: "INFER", 3: "CANARY", 5: "RESET"}
+TO_BOARD = {1: "HELLO", 2: "INFER", 3: "CANARY", 5: "RESET", 7: "LOAD"}
 
 
 class Writer:
@@ -79,8 +79,11 @@ def requests(out: Writer, entries: list[Entry]) -> None:
         if entry["type"] not in TO_BOARD:
             continue
         fields = entry.get("fields", {})
-        samples = [f"{{{s['id']}U, {out.blob(bytes.fromhex(s['data']))}}}" for s in fields.get("samples", [])]
-        number = fields.get("session", fields.get("reset", fields.get("encoding", 0)))
+        # A piece of a package is written as a sample whose id is the offset.
+        pieces = [{"id": fields["offset"], "data": fields["data"]}] if "offset" in fields else []
+        listed = fields.get("samples", pieces)
+        samples = [f"{{{s['id']}U, {out.blob(bytes.fromhex(s['data']))}}}" for s in listed]
+        number = next((fields[key] for key in ("session", "reset", "encoding", "total") if key in fields), 0)
         rows.append(
             f"{{{quoted(entry['name'])}, TML_{TO_BOARD[entry['type']]}, {out.blob(bytes.fromhex(entry['payload']))}, "
             f"{entry.get('error', 0)}, {number}U, {out.array('test_sample', samples or ['{0}'])}, {len(samples)}}}"
@@ -96,7 +99,11 @@ def identities(out: Writer, entries: list[Entry]) -> None:
     for entry in (e for e in entries if e["type"] == 0x81 and "fields" in e):
         fields = entry["fields"]
         members = [f".{name} = {fields[name]}U" for name in numbers]
-        members += [f".clock = (tml_clock){fields['clock']}", f".encodings = {fields['encodings']}"]
+        members += [
+            f".clock = (tml_clock){fields['clock']}",
+            f".encodings = {fields['encodings']}",
+            f".features = {fields['features']}U",
+        ]
         for name in ("firmware_sha256", "model_sha256"):
             members.append(f".{name} = {out.array('uint8_t', [str(b) for b in bytes.fromhex(fields[name])])}")
         for name in ("input", "output"):
@@ -172,6 +179,23 @@ def preprocess(out: Writer, entries: list[Entry]) -> None:
     out.table("test_preprocess", "test_preprocessings", rows)
 
 
+def packages(out: Writer, entries: list[Entry]) -> None:
+    """Declare the packages."""
+    kinds = {"none": "TML_PRE_NONE", "lut": "TML_PRE_LUT", "l2axis1": "TML_PRE_L2AXIS1"}
+    rows = []
+    for entry in entries:
+        head = f"{quoted(entry['name'])}, {out.blob(bytes.fromhex(entry['package']))}"
+        if "fields" not in entry:
+            rows.append(f"{{{head}, false, NULL, TML_PRE_NONE, 0, {{0}}, {{0}}, {{NULL, 0}}}}")
+            continue
+        fields = entry["fields"]
+        kind = f"{kinds[fields['kind']]}, {fields['row']}"
+        tensors = f"{tensor(fields['input'])}, {tensor(fields['output'])}"
+        file = out.blob(bytes.fromhex(fields["file"]))
+        rows.append(f"{{{head}, true, {quoted(fields['name'])}, {kind}, {tensors}, {file}}}")
+    out.table("test_package", "test_packages", rows)
+
+
 def render(vectors: dict[str, list[Entry]]) -> str:
     """Return the header's text."""
     out = Writer()
@@ -181,4 +205,5 @@ def render(vectors: dict[str, list[Entry]]) -> str:
     replies(out, vectors["messages"])
     inflate(out, vectors["inflate"])
     preprocess(out, vectors["preprocess"])
+    packages(out, vectors["package"])
     return "\n".join([*out.lines, "#endif", ""])

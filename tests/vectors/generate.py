@@ -15,7 +15,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import c_header, vectors_frames, vectors_inflate, vectors_messages, vectors_preprocess
+from tests.vectors import (
+    c_header,
+    vectors_frames,
+    vectors_inflate,
+    vectors_messages,
+    vectors_package,
+    vectors_preprocess,
+)
 
 HERE = Path(__file__).resolve().parent
 Vectors = dict[str, list[dict[str, Any]]]
@@ -26,6 +33,7 @@ def compute() -> Vectors:
     return {
         "frames": vectors_frames.vectors(),
         "messages": vectors_messages.vectors(),
+        "package": vectors_package.vectors(),
         "inflate": vectors_inflate.vectors(random.Random(1)),  # noqa: S311 - reproducible noise
         "preprocess": vectors_preprocess.vectors(random.Random(2)),  # noqa: S311
     }

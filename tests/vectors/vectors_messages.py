@@ -6,8 +6,9 @@ import hashlib
 import struct
 from typing import Any
 
-HELLO, INFER, CANARY, STATS, RESET, ECHO = 1, 2, 3, 4, 5, 6
-IDENTITY, RESULT, CANARY_RESULT, STATS_RESULT, RESET_DONE, LOG, ERROR = 0x81, 0x82, 0x83, 0x84, 0x85, 0xF0, 0xFF
+HELLO, INFER, CANARY, STATS, RESET, ECHO, LOAD = 1, 2, 3, 4, 5, 6, 7
+IDENTITY, RESULT, CANARY_RESULT, STATS_RESULT, RESET_DONE, LOADED = 0x81, 0x82, 0x83, 0x84, 0x85, 0x87
+LOG, ERROR = 0xF0, 0xFF
 BAD_PAYLOAD = 4
 OUTPUT_BYTES = 10
 
@@ -27,7 +28,7 @@ def tensor(fields: dict[str, Any]) -> bytes:
 
 def identity(fields: dict[str, Any]) -> bytes:
     """Return IDENTITY's payload."""
-    numbers = ("session", "clock", "encodings", "reserved", "tick_hz", "rx_window", "max_frame")
+    numbers = ("session", "clock", "encodings", "features", "tick_hz", "rx_window", "max_frame")
     sizes = ("arena_used", "arena_capacity", "flash", "ram")
     payload = struct.pack("<IBBHIII", *(fields[name] for name in numbers))
     payload += struct.pack("<IIII", *(fields[name] for name in sizes))
@@ -43,7 +44,7 @@ def typical() -> dict[str, Any]:
         "session": 0xDEADBEEF,
         "clock": 2,
         "encodings": 0b1111,
-        "reserved": 0,
+        "features": 1,
         "tick_hz": 240_000_000,
         "rx_window": 8192,
         "max_frame": 4096,
@@ -108,6 +109,7 @@ def to_board() -> list[dict[str, Any]]:
     digits = [(0, b"\x01\x02\x03"), (0xFFFFFFFE, b""), (27_999, bytes(range(200)))]
     listed = [{"id": number, "data": data.hex()} for number, data in digits]
     infer = samples(1, digits)
+    piece = bytes(range(200))
     return [
         good("hello", HELLO, struct.pack("<I", 0x01020304), session=0x01020304),
         bad("hello_short", HELLO, b"\1\2\3"),
@@ -136,6 +138,13 @@ def to_board() -> list[dict[str, Any]]:
         bad("reset_kind_2", RESET, b"\2"),
         bad("reset_empty", RESET, b""),
         bad("reset_long", RESET, b"\0\0"),
+        good("load", LOAD, struct.pack("<II", 4096, 5000) + piece, offset=4096, total=5000, data=piece.hex()),
+        good("load_to_the_end", LOAD, struct.pack("<II", 7, 207) + piece, offset=7, total=207, data=piece.hex()),
+        good("load_one", LOAD, struct.pack("<II", 0, 1) + b"x", offset=0, total=1, data="78"),
+        bad("load_empty", LOAD, b""),
+        bad("load_without_data", LOAD, struct.pack("<II", 0, 200)),
+        bad("load_beyond_total", LOAD, struct.pack("<II", 8, 207) + piece),
+        bad("load_offset_beyond_total", LOAD, struct.pack("<II", 0xFFFFFFFF, 207) + piece),
     ]
 
 
@@ -145,7 +154,6 @@ def identities() -> list[dict[str, Any]]:
     other = {
         "clock_0": fields | {"clock": 0},
         "clock_4": fields | {"clock": 4},
-        "reserved": fields | {"reserved": 1},
         "no_dims": fields | {"input": fields["input"] | {"dims": []}},
         "seven_dims": fields | {"input": fields["input"] | {"dims": [1] * 7}},
         "batch_2": fields | {"output": fields["output"] | {"dims": [2, 10]}},
@@ -193,6 +201,8 @@ def from_board() -> list[dict[str, Any]]:
         bad("stats_result_cut", STATS_RESULT, b"\4" + packed[:-1]),
         bad("stats_result_left_over", STATS_RESULT, b"\3" + packed),
         good("reset_done", RESET_DONE, b"\1", reset=1),
+        good("loaded", LOADED, struct.pack("<I", 5000), received=5000),
+        bad("loaded_short", LOADED, b"\0\0\0"),
         good("error", ERROR, error + "größer".encode(), code=7, sample_id=12, text="größer"),
         good("error_no_text", ERROR, struct.pack("<HI", 1, 0xFFFFFFFF), code=1, sample_id=0xFFFFFFFF, text=""),
         bad("error_cut", ERROR, error[:-1]),

@@ -19,6 +19,8 @@ extern "C" {
 #define TML_NO_SAMPLE UINT32_C(0xFFFFFFFF)
 #define TML_MAX_NAME 63 /* bytes of a name in IDENTITY */
 
+#define TML_FEATURE_LOAD 1U /* of IDENTITY: LOAD is understood */
+
 /* What functions return: 0, or the negated error code of PROTOCOL.md section 3, or one of the core's own. */
 enum {
     TML_OK = 0,
@@ -44,12 +46,14 @@ typedef enum {
     TML_STATS = 0x04,
     TML_RESET = 0x05,
     TML_ECHO = 0x06,
+    TML_LOAD = 0x07,
     TML_IDENTITY = 0x81,
     TML_RESULT = 0x82,
     TML_CANARY_RESULT = 0x83,
     TML_STATS_RESULT = 0x84,
     TML_RESET_DONE = 0x85,
     TML_ECHO_RESULT = 0x86,
+    TML_LOADED = 0x87,
     TML_LOG = 0xF0,
     TML_ERROR = 0xFF,
 } tml_type;
@@ -115,6 +119,7 @@ typedef struct {
     uint32_t session;
     tml_clock clock;
     uint8_t encodings;
+    uint16_t features;
     uint32_t tick_hz;
     uint32_t rx_window;
     uint32_t max_frame;
@@ -152,6 +157,16 @@ int tml_decode_infer(const uint8_t *payload, size_t size, tml_type type, tml_inf
 bool tml_next_sample(tml_infer *infer, tml_sample *sample);
 int tml_decode_reset(const uint8_t *payload, size_t size, uint8_t *kind);
 
+/* One piece of a package. */
+typedef struct {
+    uint32_t offset;
+    uint32_t total;
+    const uint8_t *data;
+    uint32_t size;
+} tml_piece;
+
+int tml_decode_load(const uint8_t *payload, size_t size, tml_piece *piece);
+
 /* Encoders return the payload's size, or 0 if it does not fit. */
 size_t tml_encode_identity(uint8_t *out, size_t capacity, const tml_identity *identity);
 #define TML_RESULT_HEADER 4
@@ -184,7 +199,21 @@ int tml_preprocess_check(const tml_preprocess *preprocess, const tml_tensor *ten
 void tml_preprocess_run(const tml_preprocess *preprocess, const tml_tensor *tensor, const uint8_t *pixels,
                         uint8_t *out);
 
+/* ---- tml_package.c: section 6 ---- */
+
+#define TML_PACKAGE_HEADER 184U
+
+/* Describes the model of a package, which has to stay where it is, aligned to 16 bytes. Returns TML_OK with the place
+ * and size of the model file, or TML_ERR_BAD_PAYLOAD if the package is malformed or the file is not the one that it
+ * claims to be. */
+int tml_package_open(const uint8_t *package, size_t size, tml_model *model, const uint8_t **file, size_t *file_size);
+
+/* FIPS 180-4. */
+void tml_sha256(const uint8_t *data, size_t size, uint8_t digest[32]);
+
 /* ---- tml_session.c: section 2 ---- */
+
+typedef struct tml_session tml_session;
 
 typedef struct {
     const tml_port *port;
@@ -199,12 +228,21 @@ typedef struct {
     uint8_t *tx; /* one frame to be sent: at least IDENTITY and one result */
     size_t tx_size;
     uint32_t rx_window; /* what the port can hold unread, at least 2 * frame_size */
+    /* tml_session_load if models may be uploaded, and the engine can execute them; else NULL, and its code stays out of
+     * the image. */
+    int (*load)(tml_session *session, const tml_frame *frame);
+    uint8_t *store; /* where an uploaded model stays, aligned to 16 bytes */
+    size_t store_size;
 } tml_config;
 
 /* The caller's; only `busy_seq` and `busy_sample` are for others to read (a fault handler). */
-typedef struct {
+struct tml_session {
     tml_config config;
     tml_receiver receiver;
+    const tml_model *model; /* config.model, or `loaded` */
+    tml_model loaded;
+    uint32_t load_received; /* bytes of the package that is being uploaded, or was */
+    uint32_t load_total;
     uint8_t firmware_sha256[32];
     uint8_t encodings;
     int engine_status;
@@ -226,7 +264,7 @@ typedef struct {
     uint64_t frames_dropped;
     uint64_t bytes_received;
     uint64_t bytes_sent;
-} tml_session;
+};
 
 /* Checks the configuration and initialises the engine; an engine that fails is reported to the host when it is used.
  * Returns TML_OK or TML_ERR_CONFIG. */
@@ -234,6 +272,8 @@ int tml_session_init(tml_session *session, const tml_config *config);
 /* Waits at most `timeout_ms` for bytes and answers the frames that they complete. Returns TML_OK, or TML_ERR_CLOSED or
  * TML_ERR_IO, after which the line is of no use. */
 int tml_session_poll(tml_session *session, uint32_t timeout_ms);
+/* For tml_config.load: answers LOAD. */
+int tml_session_load(tml_session *session, const tml_frame *frame);
 /* Sends a LOG frame, cut where it does not fit. Not while a batch is being answered: it would use the same buffer. */
 int tml_session_log(tml_session *session, const char *text);
 

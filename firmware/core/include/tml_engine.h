@@ -18,6 +18,9 @@ typedef struct tml_engine {
     /* Bytes of working memory used by this model, and available to it. */
     uint32_t (*arena_used)(const struct tml_engine *engine);
     uint32_t (*arena_capacity)(const struct tml_engine *engine);
+    /* Optional (may be NULL): executes another model from the next init on. `model` is a whole model file, aligned to
+     * 16 bytes, which stays where it is; NULL is the model that the image was linked with. TML_OK or an error. */
+    int (*load)(struct tml_engine *engine, const void *model, size_t size);
 } tml_engine;
 
 /* The engine that this image was linked with. */

@@ -4,6 +4,7 @@
 #include "tml.h"
 
 #define SAMPLE_HEADER 6
+#define LOAD_HEADER 8U
 #define INFER_HEADER 4
 
 int tml_decode_hello(const uint8_t *payload, size_t size, uint32_t *session) {
@@ -20,6 +21,18 @@ int tml_decode_reset(const uint8_t *payload, size_t size, uint8_t *kind) {
     }
     *kind = payload[0];
     return TML_OK;
+}
+
+int tml_decode_load(const uint8_t *payload, size_t size, tml_piece *piece) {
+    if (size <= LOAD_HEADER) {
+        return TML_ERR_BAD_PAYLOAD;
+    }
+    piece->offset = tml_load32(payload);
+    piece->total = tml_load32(payload + 4);
+    piece->data = payload + LOAD_HEADER;
+    piece->size = (uint32_t)(size - LOAD_HEADER);
+    bool inside = piece->offset <= piece->total && piece->size <= piece->total - piece->offset;
+    return inside ? TML_OK : TML_ERR_BAD_PAYLOAD;
 }
 
 int tml_decode_infer(const uint8_t *payload, size_t size, tml_type type, tml_infer *infer) {
@@ -140,7 +153,7 @@ size_t tml_encode_identity(uint8_t *out, size_t capacity, const tml_identity *id
     put32(&w, identity->session);
     put8(&w, (uint8_t)identity->clock);
     put8(&w, identity->encodings);
-    put16(&w, 0);
+    put16(&w, identity->features);
     put32(&w, identity->tick_hz);
     put32(&w, identity->rx_window);
     put32(&w, identity->max_frame);

@@ -167,29 +167,37 @@ static bool tensor_is_sane(const tml_tensor *tensor) {
 }
 
 /* The longest payloads whose size does not depend on what the host asks. */
-static size_t largest_reply(const tml_config *config) {
+static size_t largest_reply(const tml_model *model) {
     enum { IDENTITY_FIXED = 4 + 8 + 8 + 16 + 64 + 2 * (12 + 4 * TML_MAX_RANK) + 6 * (1 + TML_MAX_NAME) };
-    size_t result = TML_RESULT_HEADER + TML_CANARY_OVERHEAD + tml_tensor_bytes(&config->model->output);
+    size_t result = TML_RESULT_HEADER + TML_CANARY_OVERHEAD + tml_tensor_bytes(&model->output);
     return result > IDENTITY_FIXED ? result : IDENTITY_FIXED;
 }
 
-int tml_session_init(tml_session *session, const tml_config *config) {
-    const tml_model *model = config->model;
-    memset(session, 0, sizeof *session);
-    session->config = *config;
-    session->busy_sample = TML_NO_SAMPLE;
+int tml_session_adopt(tml_session *session, const tml_model *model) {
     if (!tensor_is_sane(&model->input) || !tensor_is_sane(&model->output) ||
         tml_preprocess_check(&model->preprocess, &model->input) != TML_OK ||
-        parse_sha256(config->firmware_sha256, session->firmware_sha256) != TML_OK || config->rx_size == 0 ||
-        config->frame_size < 64 || config->rx_window / 2 < config->frame_size ||
-        tml_payload_capacity(config->tx_size) < largest_reply(config)) {
+        tml_payload_capacity(session->config.tx_size) < largest_reply(model)) {
         return TML_ERR_CONFIG;
     }
+    session->model = model;
     session->input_bytes = tml_tensor_bytes(&model->input);
     session->output_bytes = tml_tensor_bytes(&model->output);
     session->encodings = (1U << TML_TENSOR) | (1U << TML_TENSOR_DEFLATE);
     if (model->preprocess.kind != TML_PRE_NONE) {
         session->encodings |= (1U << TML_PIXELS) | (1U << TML_PIXELS_DEFLATE);
+    }
+    return TML_OK;
+}
+
+int tml_session_init(tml_session *session, const tml_config *config) {
+    memset(session, 0, sizeof *session);
+    session->config = *config;
+    session->busy_sample = TML_NO_SAMPLE;
+    if (parse_sha256(config->firmware_sha256, session->firmware_sha256) != TML_OK || config->rx_size == 0 ||
+        config->frame_size < 64 || config->rx_window / 2 < config->frame_size ||
+        (config->load != NULL && (config->engine->load == NULL || config->store == NULL)) ||
+        tml_session_adopt(session, config->model) != TML_OK) {
+        return TML_ERR_CONFIG;
     }
     tml_receiver_init(&session->receiver, config->frame, config->frame_size);
     session->engine_status = config->engine->init(config->engine);

@@ -9,7 +9,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a big-endian board must swap scores and tensors here");
 
 static int load_sample(tml_session *session, uint8_t encoding, const tml_sample *sample) {
-    const tml_model *model = session->config.model;
+    const tml_model *model = session->model;
     uint8_t *input = session->config.engine->input(session->config.engine);
     bool pixels = encoding == TML_PIXELS || encoding == TML_PIXELS_DEFLATE;
     const uint8_t *source = sample->data;

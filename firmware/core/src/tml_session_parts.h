@@ -22,6 +22,9 @@ int32_t tml_session_read(tml_session *session, uint32_t timeout_ms);
 /* Has the host begun anew while a batch is being computed? Returns 1, 0 or the line's failure. */
 int tml_session_hello_waits(tml_session *session);
 
+/* Makes a model the session's; TML_ERR_CONFIG, and nothing changed, if it makes no sense or its answers do not fit. */
+int tml_session_adopt(tml_session *session, const tml_model *model);
+
 /* ---- tml_session_infer.c ---- */
 
 int tml_session_batch(tml_session *session, uint16_t seq, tml_infer *infer);

@@ -11,6 +11,7 @@ static int on_hello(tml_session *session, const tml_frame *frame) {
     tml_identity identity = {
         .clock = c->port->clock,
         .encodings = session->encodings,
+        .features = c->load != NULL ? TML_FEATURE_LOAD : 0U,
         .tick_hz = c->port->tick_hz,
         .rx_window = c->rx_window,
         .max_frame = (uint32_t)c->frame_size,
@@ -19,19 +20,20 @@ static int on_hello(tml_session *session, const tml_frame *frame) {
         .flash = c->port->flash_bytes,
         .ram = c->port->ram_bytes,
         .firmware_sha256 = session->firmware_sha256,
-        .model_sha256 = c->model->sha256,
-        .input = &c->model->input,
-        .output = &c->model->output,
+        .model_sha256 = session->model->sha256,
+        .input = &session->model->input,
+        .output = &session->model->output,
         .firmware_version = c->firmware_version,
         .board = c->port->board,
         .chip = c->port->chip,
         .engine = c->engine->name,
-        .model = c->model->name,
-        .preprocess = preprocess_names[c->model->preprocess.kind],
+        .model = session->model->name,
+        .preprocess = preprocess_names[session->model->preprocess.kind],
     };
     if (tml_decode_hello(frame->payload, frame->size, &identity.session) != TML_OK) {
         return TML_ERR_BAD_PAYLOAD;
     }
+    session->load_total = 0; /* a package of which a part has come is forgotten; one that came whole stays */
     size_t size = tml_encode_identity(tml_reply_payload(session), tml_reply_room(session), &identity);
     return tml_reply(session, TML_IDENTITY, frame->seq, size);
 }
@@ -120,6 +122,8 @@ int tml_session_answer(tml_session *session, const tml_frame *frame) {
         return on_reset(session, frame);
     case TML_ECHO:
         return on_echo(session, frame);
+    case TML_LOAD:
+        return session->config.load != NULL ? session->config.load(session, frame) : TML_ERR_UNKNOWN_TYPE;
     default:
         return TML_ERR_UNKNOWN_TYPE;
     }
