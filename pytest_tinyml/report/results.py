@@ -14,7 +14,6 @@ import numpy as np
 
 from pytest_tinyml import __version__
 from pytest_tinyml.errors import ReportError
-from pytest_tinyml.links.session import latency_us
 from pytest_tinyml.records import Clock
 from pytest_tinyml.report.facts import build_facts, memory_facts
 from pytest_tinyml.verdict.compare import compare, describe_difference
@@ -209,7 +208,7 @@ def _latency(ticks: npt.NDArray[np.int64], identity: Identity | None, *, hardwar
         return shared | nothing
 
     def convert(value: float) -> float:
-        microseconds = latency_us(float(value), clock, identity.tick_hz)
+        microseconds = clock.microseconds(float(value), identity.tick_hz)
         return float(value) if microseconds is None else microseconds
 
     p50, p90, p99 = np.percentile(ticks, [50, 90, 99])
