@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 5.0
 """How long an exchange waits for bytes for the board."""
+BUSY_S: Final = 0.02
+"""The same for an exchange that has brought something: a board may be computing what it will want to post next."""
 _REMEMBERED: Final = 1024
 
 
@@ -93,7 +95,8 @@ class Port:
                 return current.answer
             self._parked = current
         # The future is shared with the repeats of this exchange, none of which may cancel it.
-        timer = self._loop.call_later(self._poll_s, _resolve, current.ready)
+        wait_s = min(BUSY_S, self._poll_s) if body else self._poll_s
+        timer = self._loop.call_later(wait_s, _resolve, current.ready)
         try:
             await asyncio.shield(current.ready)
         finally:
