@@ -1,8 +1,10 @@
+/* clang-format off */
+#include "tml_sockets.h"
+/* clang-format on */
 #include "tml_http.h"
 
 #include <string.h>
 
-#include "tml_sockets.h"
 #include "tml_text.h"
 
 enum { IDLE, OPENING, CONNECTING, SENDING, ANSWERING };

@@ -1,8 +1,12 @@
-/* BSD sockets, from whoever brings them. ESP-IDF has lwIP's under the POSIX names; define TML_SOCKETS_LWIP for an lwIP
+/* BSD sockets, from whoever brings them; to be included before anything else. ESP-IDF has lwIP's under the POSIX names; define TML_SOCKETS_LWIP for an lwIP
  * without a C library that does (lwipopts.h: LWIP_SOCKET, LWIP_DNS, LWIP_COMPAT_SOCKETS, LWIP_POSIX_SOCKETS_IO_NAMES).
  */
 #ifndef TML_SOCKETS_H
 #define TML_SOCKETS_H
+
+#if defined(__linux__) && !defined(_GNU_SOURCE) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L /* getaddrinfo, in a program that asks for plain C11 */
+#endif
 
 #include <errno.h>
 

@@ -14,6 +14,7 @@
 
 /* Only what a signal handler cannot be handed otherwise. */
 static const tml_session *reported_session;
+static const native_fault_line *reported_line;
 static pid_t parent;
 
 static const struct {
@@ -46,16 +47,23 @@ static void on_fatal(int number, siginfo_t *info, void *context) {
 #else
     (void)registers;
 #endif
+    if (reported_line != NULL) {
+        reported_line->before(reported_line->context);
+    }
     fault_report(reported_session, text.text);
+    if (reported_line != NULL) {
+        reported_line->after(reported_line->context);
+    }
     /* SA_RESETHAND restored the default: the process dies of the same signal when this returns. */
     raise(number);
 }
 
-void native_report_faults(const tml_session *session) {
+void native_report_faults(const tml_session *session, const native_fault_line *line) {
     static uint8_t stack[1 << 16]; /* a stack overflow must be reportable too */
     const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
     reported_session = session;
+    reported_line = line;
     sigaltstack(&alternate, NULL);
     for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
         sigaction(fatal[i].number, &action, NULL);
