@@ -72,7 +72,11 @@ class BuildFacts:
 
 
 class Board(Protocol):
-    """One board; created by a `BoardKind`. Not thread-safe: one thread uses it at a time."""
+    """One board; created by a `BoardKind`. Not thread-safe: one thread uses it at a time.
+
+    A board may have, known after `prepare`: ``facts`` (`BuildFacts`), ``engine`` where that is not its kind's, and
+    ``emulated``: a stand-in for the part, whose latency is shown and never gated.
+    """
 
     name: str
     """The kind's name, with ``#index`` if there are several."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Modules by board name, imported when the board is asked for: a board's imports are its own business.
 _OURS: Final = {
+    "esp32cam": "pytest_tinyml.boards.esp32cam",
     "native": "pytest_tinyml.boards.native",
     "qemu-stm32f405": "pytest_tinyml.boards.qemu_stm32f405",
     "qemu-xtensa": "pytest_tinyml.boards.qemu_xtensa",

@@ -29,7 +29,7 @@ class Bench:
 
     Attributes:
         boards: of one kind.
-        engine: the engine that this kind has.
+        engine: the engine that this kind has, or the firmware that its boards were given.
         clock: the clock that was asked for, or None.
         model: what they execute.
         dataset: where canary samples come from.
@@ -73,6 +73,8 @@ class Bench:
         new = [board for board in self.boards if board.name not in self.identities]
         for board in new:
             self.firmware_sha256 = board.prepare()
+            # A board that is handed its firmware knows best what executes the model in it.
+            self.engine = getattr(board, "engine", self.engine)
         for board in new:
             self.greet(board)
 

@@ -49,6 +49,7 @@ class Plan:
         count: number of boards.
         options: board-specific settings.
         host: address that the image server listens on; None lets the board choose by the route to it.
+        device: where real hardware is, see `BoardRequest.device`; several boards' values have ``|`` between them.
     """
 
     kind: BoardKind
@@ -62,6 +63,7 @@ class Plan:
     count: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
     host: str | None = None
+    device: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def expected_clock(self) -> str:
@@ -140,6 +142,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     count: int = 1,
     options: Mapping[str, str] | None = None,
     host: str | None = None,
+    device: Mapping[str, str] | None = None,
 ) -> list[Plan]:
     """Look everything up and refuse what cannot work, for all kinds of boards before the first is used.
 
@@ -176,6 +179,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
             count=count,
             options=options or {},
             host=host,
+            device=device or {},
         )
         for kind in kinds
     ]
@@ -217,6 +221,7 @@ def make_boards(plan: Plan, work_dir: Path, timeout_s: float, server: ImageServe
                     timeout_s=timeout_s,
                     options=plan.options,
                     server=server,
+                    device=_device_of(plan, index),
                 )
             )
             for index in range(plan.count)
@@ -224,6 +229,23 @@ def make_boards(plan: Plan, work_dir: Path, timeout_s: float, server: ImageServe
     except OSError as error:
         msg = f"cannot write to the report folder {work_dir}: {error.strerror}; choose another with --tinyml-report"
         raise UsageError(msg) from error
+
+
+def _device_of(plan: Plan, index: int) -> dict[str, str]:
+    """Return one board's part of pytest-embedded's options, which are for all boards or have ``|`` between them.
+
+    Raises:
+        UsageError: there are as many parts as neither one nor the boards.
+    """
+    chosen: dict[str, str] = {}
+    for name, text in plan.device.items():
+        parts = text.split("|")
+        if len(parts) not in {1, plan.count}:
+            option = name.replace("_", "-")
+            msg = f"--{option} names {len(parts)} boards, --tinyml-count is {plan.count}"
+            raise UsageError(msg)
+        chosen[name] = parts[index % len(parts)]
+    return chosen
 
 
 def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float, fresh: bool) -> Campaign:

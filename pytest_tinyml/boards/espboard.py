@@ -1,0 +1,236 @@
+"""Boards with an ESP32 that pull over HTTP: flashed if need be, told the network and the server, watched meanwhile."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_tinyml.boards import espidf, provisioning
+from pytest_tinyml.boards.espcrash import CrashWatch
+from pytest_tinyml.boards.espdevice import EspDevice
+from pytest_tinyml.boards.streamed import StreamedBoard
+from pytest_tinyml.boards.watched import WatchedLink
+from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutError, IdentityError, UsageError
+from pytest_tinyml.links.base import LinkClosedError
+
+if TYPE_CHECKING:
+    from pytest_tinyml.boards.base import BoardRequest
+    from pytest_tinyml.boards.espconsole import ConsoleIdentity, ConsoleLines
+    from pytest_tinyml.boards.espidf import AppBuild
+    from pytest_tinyml.boards.espserial import BoardSerial
+    from pytest_tinyml.links.base import Link
+    from pytest_tinyml.links.http import HttpLink, ImageServer
+
+_PULL_S: Final = 20.0
+_SLICE_S: Final = 0.5
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class EspBoard(StreamedBoard):
+    """One board.
+
+    Args:
+        kind: the name of the kind of board, which is also that of the application.
+        engine: what executes the model, unless the firmware's build says otherwise.
+        request: what the board shall be; `BoardRequest.device` says where it is.
+
+    Attributes:
+        app: the firmware as pytest-embedded describes it; known after `prepare`.
+    """
+
+    def __init__(self, kind: str, engine: str, request: BoardRequest) -> None:
+        """Start nothing."""
+        super().__init__(kind, request)
+        self._kind, self._engine = kind, engine
+        self._device = EspDevice(request.device, self.console)
+        self.app: Any = None
+        self._build: AppBuild | None = None
+        self._server: ImageServer | None = None
+        self._watch: CrashWatch | None = None
+
+    @property
+    def engine(self) -> str:
+        """What executes the model; of the firmware after `prepare`."""
+        return self._engine if self._build is None else self._build.engine
+
+    @property
+    def emulated(self) -> bool:
+        """Whether its times say nothing about the part; known after `prepare`."""
+        return self._build is not None and self._build.emulated
+
+    @property
+    def serial(self) -> BoardSerial | None:
+        """The board's port, once it was opened."""
+        return self._device.serial
+
+    @property
+    def lines(self) -> ConsoleLines:
+        """What the board says."""
+        return self._device.lines
+
+    def prepare(self) -> str:
+        """See `Board.prepare`.
+
+        Raises:
+            UsageError: no port, several, no network, or no firmware for this model.
+            BuildError: it does not build.
+        """
+        if self._build is None:
+            # What is quickly known first: a build takes minutes.
+            self._device.find()
+            if provisioning.wifi_from_environment() is None:
+                self._check_network()
+            build = self._built()
+            self.app, self._build = build.app(self.request.device), build
+        return self._build.firmware_sha256
+
+    def start(self) -> Link:
+        """See `StreamedBoard.start`."""
+        self.prepare()
+        self._flash_if_needed(self._device.identity(self._device.reset()))
+        # From here on a restart is a death; joining the Wi-Fi is when a weak supply breaks down.
+        watch = self._watch = CrashWatch(self.lines, self.lines.position)
+        commands = self._device.commands
+        address = provisioning.join_network(commands)
+        server, host = self._served(address)
+        link = server.connect(self.request.index)
+        try:
+            provisioning.point_to_server(commands, server, host, self.request.index)
+            self._wait_for_it(link, watch, f"{host}:{server.port}")
+        except BaseException:
+            link.close()
+            raise
+        return WatchedLink(link, watch.reason)
+
+    def stop(self) -> str:
+        """See `StreamedBoard.stop`: the board stops pulling, the port is closed."""
+        watch, self._watch = self._watch, None
+        if self._device.is_open:
+            if watch is not None and watch.reason() is None:
+                provisioning.stop_pulling(self._device.commands)
+            self._device.release()
+        return ""
+
+    def close(self) -> None:
+        """See `Board.close`."""
+        super().close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def _complete(self, error: BoardError) -> BoardError:
+        """Say how the board died where the link only says that it is gone."""
+        watch = self._watch
+        reason = None if watch is None else watch.reason()
+        if watch is not None and reason is not None and not error.board:
+            elf = Path(self.app.elf_file) if self.app.elf_file else None
+            calls = [f"    {line}" for line in watch.decoded(elf, self.app.target)]
+            for line in calls:
+                self.console.line(line)
+            dead = BoardCrashedError("\n".join([reason, *calls]))
+            dead.__cause__ = error.__cause__
+            error = dead
+        return super()._complete(error)
+
+    def _check_network(self) -> None:
+        """Refuse to begin without the name of a network, unless the board has one.
+
+        Raises:
+            UsageError: nobody knows a network.
+        """
+        try:
+            known = self._device.identity(self._device.reset()) is not None
+            if known and provisioning.has_network(self._device.commands):
+                return
+        except BoardError as error:
+            self.console.line(str(error))
+        finally:
+            self._device.release()
+        raise provisioning.no_network()
+
+    def _built(self) -> AppBuild:
+        """Build the firmware, or take the one that was named.
+
+        Raises:
+            UsageError: it is for another model.
+        """
+        model = self.request.model
+        build = espidf.find_build(self.request.device) or espidf.build_app(self._kind, model)
+        if build.model_sha256 != model.sha256 and not build.loads_models:
+            msg = (
+                f"{build.folder} was built with another model ({build.model_sha256[:12]}) than {model.name!r} "
+                f"({model.sha256[:12]}): build it with that, or set IDF_PATH and leave --app-path and --build-dir out"
+            )
+            raise UsageError(msg)
+        return build
+
+    def _flash_if_needed(self, identity: ConsoleIdentity | None) -> None:
+        """Flash, unless the board has the right firmware.
+
+        Raises:
+            BoardError: see `EspDevice.flash`.
+            IdentityError: it has another one even then.
+        """
+        if self._is_right(identity):
+            return
+        assert self._build is not None  # noqa: S101 - prepare() has set it
+        wanted = f"firmware {self._build.firmware_sha256[:12]} with model {self._build.model_sha256[:12]}"
+        identity = self._device.flash(self.app, f"the board runs {_said(identity)}, not {wanted}")
+        if not self._is_right(identity):
+            msg = f"after flashing the board runs {_said(identity)}, not {wanted}"
+            raise IdentityError(msg)
+
+    def _is_right(self, identity: ConsoleIdentity | None) -> bool:
+        build = self._build
+        if build is None or identity is None or identity.firmware_sha256 != build.firmware_sha256:
+            return False
+        # Another model can be uploaded over the link, see `StreamedBoard.open`.
+        return build.loads_models or identity.model_sha256 == build.model_sha256
+
+    def _served(self, address: str) -> tuple[ImageServer, str]:
+        """Return the server, and the name under which the board finds it."""
+        from pytest_tinyml.links.http import ImageServer  # noqa: PLC0415 - imports aiohttp
+
+        server = self.request.server
+        if server is None:
+            server = self._server = self._server or ImageServer(host="")
+        if not address and not self.emulated and server.host in _LOOPBACK:
+            msg = (
+                f"board {self.name!r} keeps its network, and only it knows its address: name this computer's address "
+                f"in that network with --tinyml-host, or set {provisioning.SSID} and {provisioning.PASSWORD}"
+            )
+            raise UsageError(msg)
+        host = server.face(address or "127.0.0.1")
+        server.start()
+        return server, host
+
+    def _wait_for_it(self, link: HttpLink, watch: CrashWatch, where: str) -> None:
+        """Wait for the board's first exchange.
+
+        Raises:
+            BoardCrashedError: it has died instead.
+            BoardTimeoutError: it does not come.
+        """
+        deadline = time.monotonic() + _PULL_S
+        while time.monotonic() < deadline:
+            try:
+                if link.wait_connected(_SLICE_S):
+                    return
+            except LinkClosedError as error:
+                msg = f"the board is gone: {error}"
+                raise BoardCrashedError(msg) from error
+            reason = watch.reason()
+            if reason is not None:
+                raise BoardCrashedError(reason)
+        msg = (
+            f"the board does not reach {where} within {_PULL_S:g} s: is this computer in the same network, and does a "
+            "firewall let the board in? --tinyml-host is the address that it is given"
+        )
+        raise BoardTimeoutError(msg)
+
+
+def _said(identity: ConsoleIdentity | None) -> str:
+    if identity is None:
+        return "nothing that answers"
+    return f"firmware {identity.firmware_sha256[:12]} with model {identity.model_sha256[:12]}"

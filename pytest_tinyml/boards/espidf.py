@@ -1,0 +1,158 @@
+"""ESP-IDF applications: built by idf.py, or found built, and what they say that they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.boards.espport import missing_package
+from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
+from pytest_tinyml.firmware.build import first_error, run_step
+from pytest_tinyml.paths import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_embedded_idf import IdfApp
+
+    from pytest_tinyml.records import Model
+
+DESCRIPTION: Final = "tinyml-build.json"
+_FIELDS: Final = ("firmware_sha256", "model_sha256", "version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppBuild:
+    """A built application.
+
+    Attributes:
+        folder: the build folder, as ``idf.py`` leaves it.
+        app_path: the project's folder, which pytest-embedded calls the application's path.
+        firmware_sha256: what the firmware says it is, in hex.
+        model_sha256: of the model in it, in hex.
+        version: of the firmware.
+        engine: what executes the model.
+        loads_models: it takes other models over the link.
+        emulated: it is for a stand-in, whose times say nothing about the part.
+    """
+
+    folder: Path
+    app_path: Path
+    firmware_sha256: str
+    model_sha256: str
+    version: str
+    engine: str
+    loads_models: bool
+    emulated: bool
+
+    def app(self, device: Mapping[str, str]) -> IdfApp:
+        """Return what pytest-embedded makes of it.
+
+        Raises:
+            UsageError: it makes nothing of it.
+        """
+        try:
+            from pytest_embedded_idf import IdfApp  # noqa: PLC0415 - comes with the extra
+        except ImportError as error:
+            raise missing_package("flashing") from error
+        try:
+            return IdfApp(
+                app_path=str(self.app_path), build_dir=str(self.folder), part_tool=device.get("part_tool") or None
+            )
+        except (ValueError, KeyError, OSError) as error:
+            msg = f"{self.folder} is not the build folder of an ESP-IDF application: {error}; build it with idf.py"
+            raise UsageError(msg) from error
+
+
+def find_build(device: Mapping[str, str]) -> AppBuild | None:
+    """Return the application that ``--app-path`` and ``--build-dir`` name; None if neither was given.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if "app_path" not in device and "build_dir" not in device:
+        return None
+    app_path = Path(device.get("app_path") or ".").resolve()
+    name = device.get("build_dir") or "build"
+    # As pytest-embedded looks for it: absolute, in the application's folder, in the current one.
+    folder = next((path for path in (app_path / name, Path(name).resolve()) if path.is_dir()), None)
+    if folder is None:
+        msg = f"no build folder {name!r} in {app_path}; build it with idf.py, or name it with --build-dir"
+        raise UsageError(msg)
+    return read_build(folder, app_path)
+
+
+def read_build(folder: Path, app_path: Path) -> AppBuild:
+    """Return what a build folder says about its application.
+
+    Raises:
+        UsageError: it is not one of ours, or not complete.
+    """
+    path = folder / DESCRIPTION
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{folder} has no {DESCRIPTION}: it was not built from firmware/apps of pytest-tinyml, or not to the end"
+        raise UsageError(msg) from error
+    except (OSError, ValueError) as error:
+        msg = f"{path}: {error}"
+        raise UsageError(msg) from error
+    lacking = [name for name in _FIELDS if not isinstance(said, dict) or not isinstance(said.get(name), str)]
+    if lacking:
+        msg = f"{path} does not say {', '.join(lacking)}"
+        raise UsageError(msg)
+    return AppBuild(
+        folder=folder,
+        app_path=app_path,
+        firmware_sha256=said["firmware_sha256"],
+        model_sha256=said["model_sha256"],
+        version=said["version"],
+        engine=said.get("engine", "tflm"),
+        loads_models=bool(said.get("loads_models", False)),
+        emulated=bool(said.get("emulated", False)),
+    )
+
+
+def build_app(name: str, model: Model) -> AppBuild:
+    """Build an application of ``firmware/apps`` with idf.py, in a folder of the cache that is built on the next time.
+
+    Args:
+        name: of the application.
+        model: goes into it.
+
+    Raises:
+        UsageError: ESP-IDF was not found; with the other way.
+        BuildError: it does not build.
+    """
+    root = os.environ.get("IDF_PATH", "")
+    if not root:
+        msg = (
+            f"board {name!r} needs ESP-IDF to build its firmware, or a firmware that is built already: run "
+            ". $HOME/esp/esp-idf/export.sh first (it sets IDF_PATH), or give --app-path DIR [--build-dir DIR]"
+        )
+        raise UsageError(msg)
+    idf = Path(root) / "tools" / "idf.py"
+    python = shutil.which("python")
+    if not idf.is_file() or python is None:
+        tool, install = "idf.py", f"IDF_PATH is {root!r}, which has no tools/idf.py; install ESP-IDF 5.1 or later"
+        raise MissingToolError(tool, f"building firmware for board {name!r}", install)
+    project = assets_dir("firmware") / "apps" / name
+    folder = cache_dir() / "esp-idf" / f"{name}-{model.sha256[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = [f"-DTINYML_MODEL={model.path.resolve()}"]
+    settings.append(f"-DSDKCONFIG={folder / 'sdkconfig'}")
+    command = [python, str(idf), "-C", str(project), "-B", str(folder), *settings, "build"]
+    code, output = run_step(command)
+    log = folder / "tinyml-build.log"
+    log.write_text(output, encoding="utf-8")
+    if code != 0:
+        tail = "\n".join(f"    {line}" for line in output.splitlines()[-20:])
+        msg = f"{shlex.join(command[1:2])} failed for board {name!r}: {first_error(output)}\n{tail}"
+        raise BuildError(msg, log)
+    return read_build(folder, project)
