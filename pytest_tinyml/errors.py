@@ -8,6 +8,7 @@ TinymlError
 │   ├── DatasetError           the data set is not usable; file, offset, expected, got
 │   ├── MissingDependencyError a Python package of an extra is absent; names the pip command
 │   ├── MissingToolError       a program is absent; names the command that installs it
+│   ├── CredentialsError       there are none for Kaggle, or Kaggle refuses them; says where they are looked for
 │   └── JournalError           the journal cannot be used (other schema, locked, damaged)
 ├── BuildError                 a compiler or converter failed; carries its output's path
 │   └── DoesNotFitError        ... because the part's memory is too small for the model
@@ -18,6 +19,7 @@ TinymlError
 │   ├── BoardReportedError     ... it sent an ERROR message
 │   └── IdentityError          ... it is not the board, model or firmware that was asked for
 ├── CanaryError                the canary samples disagree before the run was started
+├── SubmissionError            predictions were not submitted to a competition, or it is not known whether they were
 └── ReportError                the report folder cannot be written
 """
 
@@ -127,6 +129,10 @@ class MissingToolError(UsageError):
         """Compose the message with the install command."""
         self.tool, self.install = tool, install
         super().__init__(f"{purpose} needs {tool}, which was not found: {install}")
+
+
+class CredentialsError(UsageError):
+    """There are no credentials for Kaggle, or Kaggle refuses them; the message never holds one."""
 
 
 class JournalError(UsageError):
@@ -248,6 +254,21 @@ class IdentityError(BoardError):
 
 class CanaryError(TinymlError):
     """The canary samples disagree: preprocessing, engine or state; the message says which."""
+
+
+class SubmissionError(TinymlError):
+    """A submission did not come about.
+
+    Args:
+        message: why, and what can be done.
+        doubt: it is not known whether the submission was made: look at the competition's list before trying again.
+        retry_after_s: what the server asked to wait before the next attempt, or None.
+    """
+
+    def __init__(self, message: str, *, doubt: bool = False, retry_after_s: float | None = None) -> None:
+        """Keep what decides whether it may be tried again."""
+        self.doubt, self.retry_after_s = doubt, retry_after_s
+        super().__init__(message)
 
 
 class ReportError(TinymlError):

@@ -124,6 +124,7 @@ def submit(
         say(f"looking whether {competition.name} has this submission already")
         known = _look_again(journal, known, competition)
     if known is not None and known.state in ARRIVED:
+        say(f"{competition.name} has this submission already: it is not sent again")
         known = replace(known, run=run.id)
         save_submission(journal, known)
     else:

@@ -137,4 +137,5 @@ def _error(error: dict[str, Any], competition: Competition) -> Exception:
         return SubmissionError(f"Kaggle refuses: {text}{hint}")
     if kind == "busy":
         return SubmissionError(f"Kaggle asks to wait: {text}", retry_after_s=error.get("retry_after_s"))
-    return SubmissionError(f"{competition.name}: {text}", doubt=kind == "doubt")
+    who = f"Kaggle's server failed ({error['status']})" if error.get("status") else competition.name
+    return SubmissionError(f"{who}: {text}", doubt=kind == "doubt")

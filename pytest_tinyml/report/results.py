@@ -38,17 +38,21 @@ _COMPARED: Final = (
 _CLOCKS: Final = {Clock.WALL: "wall_us", Clock.CYCLES: "cycles", Clock.INSTRUCTIONS: "instructions"}
 
 
-def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool) -> dict[str, Any]:
+def build_results(
+    campaign: Campaign, *, failures: Sequence[str], hardware: bool, submission: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Derive the results of a campaign, however far it came.
 
     Args:
         campaign: complete, interrupted, or never started because its board is not the one that was asked for.
         failures: what failed, one line each; a complete run without any, whose data hold no other problem, has passed.
         hardware: the board's wall clock is that of the part.
+        submission: what became of it, if one was asked for.
 
     Returns:
         JSON-serialisable, as docs/reference/results.md says.
     """
+    hardware = hardware and not any(getattr(board, "emulated", False) for board in campaign.bench.boards)
     run = campaign.run if campaign.started_at is not None else None
     model, dataset, reference, settings = campaign.model, campaign.dataset, campaign.reference, campaign.settings
     identity = campaign.bench.identities.get(campaign.bench.boards[0].name)
@@ -116,9 +120,10 @@ def build_results(campaign: Campaign, *, failures: Sequence[str], hardware: bool
         },
         "faults": [] if run is None else [asdict(event) for event in run.events()],
         "conflicts": conflicts,
-        "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
-        "extra": {},
         "server": None if campaign.server is None else campaign.server.counters(),
+        "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
+        "submission": submission,
+        "extra": {},
     }
 
 

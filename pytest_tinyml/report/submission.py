@@ -20,11 +20,13 @@ def submission_lines(results: dict[str, Any]) -> list[str]:
     if facts["state"] == "sent":
         lines.append(f"ask for the score with tinyml submit {name}")
     if results["dataset"]["labelled"]:
-        data = results["dataset"]["name"]
-        lines.append(
-            f"{data} has labels, so it is not {name}'s own test.csv: if its samples are others, so is the score"
-        )
+        lines.append(other_data(results["dataset"]["name"], name))
     return lines
+
+
+def other_data(dataset: str, competition: str) -> str:
+    """Say that a data set with labels is not what a competition judges."""
+    return f"{dataset} has labels, so it is not {competition}'s test.csv: predictions of other samples score by chance"
 
 
 def _score(facts: dict[str, Any]) -> str:

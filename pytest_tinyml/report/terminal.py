@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pytest_tinyml.report.submission import submission_lines
+
 SHOWN_FLIPS: Final = 5
 SHOWN_PROBLEMS: Final = 5
 
@@ -24,6 +26,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
     lines += _throughput(results["throughput"])
     lines += share_lines(results["boards"])
     lines += remarks(results)
+    lines += submission_lines(results)
     return [lines[0], *(f"  {line}" for line in lines[1:])]
 
 
@@ -74,7 +77,11 @@ def flip_lines(metrics: dict[str, Any]) -> list[str]:
 
 def _accuracy(metrics: dict[str, Any]) -> str:
     if metrics["top1_board"] is None:
-        return "top-1 not measured: the data set has no labels"
+        same = metrics["compared"] - len(metrics["flips"])
+        return (
+            f"top-1 not measured: the data set has no labels; with the host's predictions in their place "
+            f"{metrics['argmax_agreement']:.2%} ({same:,} of {metrics['compared']:,})"
+        )
     return (
         f"top-1 {metrics['top1_board']:.2%} ({metrics['correct_board']:,} correct), "
         f"host {metrics['top1_reference']:.2%} ({metrics['correct_reference']:,})"

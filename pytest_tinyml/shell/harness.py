@@ -10,6 +10,7 @@ from pytest_tinyml.campaign.progress import progress
 from pytest_tinyml.errors import BoardError, CanaryError, TinymlError
 from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
+from pytest_tinyml.shell.submitting import Submitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ class Harness:
         results: what was written, when it was.
         written: where.
         error: why the results could not be made, written or completed by the hook.
+        submitter: submits the predictions, if that was asked for.
     """
 
     def __init__(
@@ -64,7 +66,10 @@ class Harness:
         self.error: Exception | None = None
         self.released = False
         self._config, self._folder, self._talk = config, folder, talk
-        self._canaried = self._started = self._finished = self._concluded = False
+        self._canaried = self._started = self._finished = self._concluded = self._judged = False
+        self.submitter = None
+        if settings.submit is not None:
+            self.submitter = Submitter(self, settings.submit, folder, talk.say)
 
     # What the session does with it.
 
@@ -97,6 +102,7 @@ class Harness:
     def _report(self) -> None:
         """Make the results, offer them to the hook, and write them even if that fails."""
         self.results = self.results_now()
+        self.keep_verdict()
         try:
             self._config.hook.pytest_tinyml_results(config=self._config, results=self.results)
         finally:
@@ -166,7 +172,17 @@ class Harness:
 
     def results_now(self) -> dict[str, Any]:
         """Return what results.json holds at this moment."""
-        return build_results(self.campaign, failures=self.failures, hardware=self.plan.kind.hardware)
+        submission = None if self.submitter is None else self.submitter.facts
+        return build_results(
+            self.campaign, failures=self.failures, hardware=self.plan.kind.hardware, submission=submission
+        )
+
+    def keep_verdict(self) -> None:
+        """Put the verdict into the journal, once: what becomes of a submission is no part of it."""
+        if not self._judged and self.campaign.started_at is not None:
+            self._judged = True
+            verdict = build_results(self.campaign, failures=self.failures, hardware=self.plan.kind.hardware)
+            self.campaign.run.keep_verdict(verdict)
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Run a step of the campaign; when the board has failed for good, one test fails and the later ones skip."""

@@ -105,6 +105,10 @@ OPTIONS = (
     Option(name="max-instructions", metavar="N", parse=_at_least(1), default=None,
            help="fail above this median count of instructions per inference; needs a clock that counts them"),
     Option(name="max-arena", metavar="BYTES", parse=_at_least(1), default=None, help="fail above this arena use"),
+    Option(name="submit", metavar="COMPETITION", parse=str, default=None,
+           help="submit the predictions to this Kaggle competition as the last step: digit-recognizer"),
+    Option(name="submit-timeout", metavar="S", parse=_positive(" of seconds"), default=120.0,
+           help="longest wait for the upload of a submission, and for its public score, in seconds"),
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
            help="folder for results.json and logs; with several boards, of a folder for each"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
@@ -126,15 +130,17 @@ class Settings:
     reference: str
     max_lsb: int | None
     link: str | None
+    host: str | None
     clock: str | None
     count: int
     timeout: float
     shard_size: int
-    host: str | None
     min_top1: float | None
     max_latency: float | None
     max_instructions: int | None
     max_arena: int | None
+    submit: str | None
+    submit_timeout: float
     report: Path
     journal: Path
     fresh: bool

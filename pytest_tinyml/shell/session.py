@@ -9,15 +9,18 @@ import pytest
 
 from pytest_tinyml.errors import TinymlError
 from pytest_tinyml.report.sidebyside import comparison_lines
+from pytest_tinyml.report.submission import other_data
 from pytest_tinyml.report.terminal import summary_lines
+from pytest_tinyml.shell.device import lend_consoles
 from pytest_tinyml.shell.fixtures import HARNESS
 from pytest_tinyml.shell.harness import NEED_BOARD, Harness
 from pytest_tinyml.shell.plugin import uses_board
-from pytest_tinyml.shell.starting import plan_session, suite_arguments
+from pytest_tinyml.shell.starting import plan_session, submission_file, suite_arguments
 from pytest_tinyml.shell.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+    from pathlib import Path
 
     from pytest_tinyml.shell.options import Settings
 
@@ -60,6 +63,8 @@ class Session:
         """Check everything that can be checked without a board."""
         if self._config.args_source is not self._config.ArgsSource.ARGS:
             self._config.args[:0] = suite_arguments(self._config)
+        if self.settings.submit is not None:
+            self._config.args.append(submission_file())
         self.harnesses = tuple(
             Harness(
                 self._config,
@@ -71,6 +76,9 @@ class Session:
             )
             for plan, campaign, folder in plan_session(self._config, self.settings)
         )
+        if self.settings.submit is not None and self.harnesses[0].dataset.labels is not None:
+            Talk(self._config, "").say(other_data(self.harnesses[0].dataset.name, self.settings.submit))
+        lend_consoles(self._config, [harness.plan.kind for harness in self.harnesses], self.settings.count)
 
     def pytest_report_header(self) -> list[str]:
         """Say what will be run; called before the session's checks, so from the options."""
@@ -78,16 +86,28 @@ class Session:
         folder = Talk(self._config, "").relative(settings.report)
         boards = f"board{'s' if self.several else ''} {', '.join(settings.boards)}"
         what = f"model {settings.model}, {boards}, data {settings.dataset}"
-        return [f"tinyml: {what}, reference {settings.reference}, report {folder}"]
+        then = "" if settings.submit is None else f", then submit to {settings.submit}"
+        return [f"tinyml: {what}, reference {settings.reference}, report {folder}{then}"]
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+        """Collect the test that submits also where its folder was asked for; by its name, pytest would not."""
+        if self.settings.submit is None or str(file_path) != submission_file() or parent.session.isinitpath(file_path):
+            return None
+        module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
+        return module
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
         """Keep the tests of a board together, whatever other plugins did to the order.
 
         Two boards that run at the same time would share the processors, and neither's latency would mean anything.
+        A submission comes last, and is not deselected: it was asked for.
         """
+        last = [item for item in items if _submits(item)][:1]
         yield
+        items[:] = [item for item in items if not _submits(item)]
         items.sort(key=lambda item: self.settings.boards.index(_board_of(item) or self.settings.boards[0]))
+        items += last
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -164,6 +184,10 @@ def _board_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     name: str | None = None if callspec is None else callspec.params.get(HARNESS)
     return name
+
+
+def _submits(item: pytest.Item) -> bool:
+    return str(item.path) == submission_file()
 
 
 def _first_line(report: pytest.TestReport) -> str:

@@ -11,6 +11,8 @@ from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.campaign.plan import make_campaign, make_plans
 from pytest_tinyml.errors import TinymlError, UsageError
 from pytest_tinyml.report.results import check_folder
+from pytest_tinyml.shell.device import device_options
+from pytest_tinyml.shell.submitting import check_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +50,12 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[Plan, 
             clock=_clock(settings, [registry.get(name) for name in settings.boards]),
             count=settings.count,
             options=settings.option,
-        )
             host=settings.host,
+            device=device_options(config),
+        )
         for plan in plans:
             check_limits(plan, settings)
+        check_request(plans, settings, online=not config.option.collectonly)
         for plan in plans:
             folder = settings.report if len(plans) == 1 else settings.report / plan.kind.name
             check_folder(folder)
@@ -102,7 +106,16 @@ def check_limits(plan: Plan, settings: Settings) -> None:
 
 def suite_arguments(config: pytest.Config) -> list[str]:
     """Return what to collect when no paths were given: the ready-made suite, beside the user's own tests."""
+    folder = _suite_folder()
+    return [] if folder in config.args else [folder]
+
+
+def submission_file() -> str:
+    """Return the file of the test that submits; by its name, pytest collects it only when it is asked for."""
+    return os.path.join(_suite_folder(), "submission.py")  # noqa: PTH118 - an argument of pytest is text
+
+
+def _suite_folder() -> str:
     from pytest_tinyml import suite  # noqa: PLC0415 - only with a board
 
-    folder = os.path.dirname(suite.__file__)  # noqa: PTH120 - an argument of pytest is text
-    return [] if folder in config.args else [folder]
+    return os.path.dirname(suite.__file__)  # noqa: PTH120 - see above

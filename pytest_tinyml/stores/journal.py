@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_S = 30.0
 _SCHEMA = """
 CREATE TABLE run (
@@ -51,6 +51,16 @@ CREATE TABLE event (
     text TEXT NOT NULL
 );
 """
+# Since version 2; a journal of version 1 is given them when it is opened.
+_LATER = """
+CREATE TABLE verdict (run INTEGER PRIMARY KEY REFERENCES run, at REAL NOT NULL, results TEXT NOT NULL);
+CREATE TABLE submission (
+    run INTEGER NOT NULL REFERENCES run, competition TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL,
+    tag TEXT NOT NULL, csv_sha256 TEXT NOT NULL, message TEXT NOT NULL, ref INTEGER, score REAL, text TEXT NOT NULL,
+    PRIMARY KEY (run, competition)
+) WITHOUT ROWID;
+"""
+_TABLES = {1: 6, SCHEMA_VERSION: 8}
 
 
 class Journal:
@@ -80,11 +90,12 @@ class Journal:
         # In one statement: between two, another process may create the tables.
         version, tables, ours = self._db.execute(
             "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master WHERE name "
-            "IN ('run', 'session', 'result', 'conflict', 'failure', 'event')) FROM pragma_user_version"
+            "IN ('run', 'session', 'result', 'conflict', 'failure', 'event', 'verdict', 'submission')) "
+            "FROM pragma_user_version"
         ).fetchone()
-        if tables and (version != SCHEMA_VERSION or ours != _SCHEMA.count("CREATE TABLE")):
+        if tables and ours != _TABLES.get(version):
             self._db.close()
-            if version == SCHEMA_VERSION:
+            if version in _TABLES:
                 msg = f"{self.path} is not a journal: move it away, or choose another with --tinyml-journal"
                 raise JournalError(msg)
             msg = (
@@ -94,13 +105,18 @@ class Journal:
             raise JournalError(msg)
         self._write_ahead()
         self._db.execute("PRAGMA synchronous=NORMAL")
-        if not tables:
+        if not tables or version < SCHEMA_VERSION:
             with self.transaction():
                 # Another process may have been faster.
                 if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in filter(str.strip, _SCHEMA.split(";")):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                    self._create(_SCHEMA)
+                if self._db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+                    self._create(_LATER)
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def _create(self, schema: str) -> None:
+        for statement in filter(str.strip, schema.split(";")):
+            self._db.execute(statement)
 
     def _write_ahead(self) -> None:
         """Switch to write-ahead mode; for this, SQLite does not wait until another process has done the same."""

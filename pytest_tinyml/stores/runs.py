@@ -74,6 +74,11 @@ class RunJournal:
         )
         ((self.earlier_wall_s,),) = journal.execute("SELECT wall_s FROM run WHERE id = ?", (run_id,))
 
+    @property
+    def journal(self) -> Journal:
+        """The file that the run is kept in."""
+        return self._journal
+
     @classmethod
     def open(cls, journal: Journal, key: RunKey, output_bytes: int, *, fresh: bool = False) -> Self:
         """Resume the unfinished run with this key, or begin a new one.
@@ -203,6 +208,11 @@ class RunJournal:
     def add_wall(self, seconds: float) -> None:
         """Add the time that a process has spent streaming, so that a resumed run can state its total."""
         self._journal.write([("UPDATE run SET wall_s = wall_s + ? WHERE id = ?", [(seconds, self.id)])])
+
+    def keep_verdict(self, results: dict[str, Any]) -> None:
+        """Keep what was found (docs/reference/results.md), for those who have neither model nor data."""
+        row = (self.id, time.time(), json.dumps(results))
+        self._journal.write([("INSERT OR REPLACE INTO verdict (run, at, results) VALUES (?, ?, ?)", [row])])
 
     def finish(self) -> None:
         """Mark the run as complete: the next one with the same key measures again."""

@@ -232,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = HANG_S
 
-    def do_POST(self) -> None:  # noqa: N802 - a name of the base class
+    def do_POST(self) -> None:
         """Answer a call of the API."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         call = urlsplit(self.path).path.rpartition("/")[2]
@@ -253,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._reply(200, answer)
 
-    def do_PUT(self) -> None:  # noqa: N802 - a name of the base class
+    def do_PUT(self) -> None:
         """Take a file."""
         fault = self.kaggle.fault(PUT)
         if fault is not None and fault.hang:

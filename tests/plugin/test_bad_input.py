@@ -181,15 +181,23 @@ def test_truncated_data(project: Project) -> None:
 
 
 def test_labels_missing(project: Project) -> None:
-    """Without labels everything but the accuracy is tested, and the verdict says so."""
+    """Without labels the host's predictions stand in for them, and the verdict says so."""
     project.data("own.npz", labels=None)
-    result = project.run(*OWN, "-rs")
-    result.assert_outcomes(passed=6, skipped=1)
-    text = output(result)
-    assert "the data set has no labels: accuracy cannot be measured" in text
-    assert "top-1 not measured: the data set has no labels" in text
-    assert project.results()["metrics"]["top1_board"] is None
+    result = project.run(*OWN)
+    result.assert_outcomes(passed=7)
+    stand_in = "the data set has no labels; with the host's predictions in their place 100.00% (40 of 40)"
+    assert f"top-1 not measured: {stand_in}" in output(result)
+    metrics = project.results()["metrics"]
+    assert (None, None, 1.0) == (metrics["top1_board"], metrics["top1_reference"], metrics["acc"])
     assert project.results()["passed"] is True
+
+
+def test_limit_without_labels(project: Project) -> None:
+    """A lowest accuracy says nothing about predictions of the host: that test skips and says so."""
+    project.data("own.npz", labels=None)
+    result = project.run(*OWN, "--tinyml-min-top1=0.9", "-rs")
+    result.assert_outcomes(passed=6, skipped=1)
+    assert "--tinyml-min-top1 was not applied: the data set has no labels" in output(result)
 
 
 @pytest.mark.parametrize("folder", ["file", "file/below", "/proc/tinyml-report"])
