@@ -9,7 +9,7 @@ from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import DatasetError, UnknownNameError, UsageError
 from pytest_tinyml.records import Dataset
 from pytest_tinyml.stores.idx import has_idx, load_idx_folder
-from pytest_tinyml.stores.kagglecsv import load_csv
+from pytest_tinyml.stores.kagglecsv import ENDINGS, csv_name, load_csv
 from pytest_tinyml.stores.npz import load_npz
 from pytest_tinyml.stores.samples import MNIST_CLASSES
 from pytest_tinyml.stores.splits import MNIST_TEST_FILE_SHA256, seeded_split
@@ -30,8 +30,8 @@ def load_dataset(spec: str, *, split: str = "test") -> Dataset:
 
     Args:
         spec: ``mnist-28k`` (the committed, labelled test split); or a path: a folder of IDX files (plain or .gz), a
-            folder with Kaggle's ``train.csv`` and ``test.csv``, one .csv or one .npz file. ``PATH#SPLIT``
-            overrides ``split``.
+            folder with Kaggle's ``train.csv`` and ``test.csv``, Kaggle's ``digit-recognizer.zip`` with the same, one
+            .csv (also .gz or .zip) or one .npz file. ``PATH#SPLIT`` overrides ``split``.
         split: ``train``, ``test`` or ``all``, as published; ``train-42k`` or ``test-28k``: the seeded split of 70,000
             (``stores.splits``). A file that holds one split only is that whole file, whatever ``test`` or ``all`` says.
 
@@ -87,9 +87,10 @@ def _load_path(path: Path, split: str) -> Dataset:
     if path.suffix == ".npz":
         # keras' file of the same arrays has ten classes too, but a user's own file may have any number.
         return load_npz(path, split, name, classes=MNIST_CLASSES if path.name == "mnist.npz" else None)
-    if path.suffix == ".csv":
-        return load_csv(path, name)
-    raise DatasetError(path, "unknown format", expected="a folder of IDX or CSV files, .npz or .csv", got=path.suffix)
+    if path.suffix in ENDINGS:
+        return load_csv(path, csv_name(path), member=KAGGLE_FILES.get(split, f"one file for {split!r}"))
+    expected = "a folder of IDX or CSV files, .npz, .csv, .csv.gz or .zip"
+    raise DatasetError(path, "unknown format", expected=expected, got=path.suffix)
 
 
 def _load_kaggle_folder(folder: Path, split: str, name: str) -> Dataset:

@@ -1,8 +1,16 @@
-"""Kaggle's CSV files of digits: ``label,pixel0,...,pixel783`` (train.csv), or without the label (test.csv)."""
+"""Kaggle's CSV files of digits: ``label,pixel0,...,pixel783`` (train.csv), or without the label (test.csv).
+
+They are read as they were downloaded: plain, ``.gz``, or in a ``.zip``.
+"""
 
 from __future__ import annotations
 
+import gzip
+import io
 import warnings
+import zipfile
+import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,7 +26,7 @@ from pytest_tinyml.stores.samples import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -26,21 +34,28 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import Dataset
 
 LABEL: Final = "label"
+ENDINGS: Final = (".csv", ".gz", ".zip")
 
 
-def load_csv(path: Path, name: str) -> Dataset:
+def csv_name(path: Path) -> str:
+    """Return the name of a data set in a file: without its endings."""
+    return path.name.removesuffix(".gz").removesuffix(".zip").removesuffix(".csv")
+
+
+def load_csv(path: Path, name: str, *, member: str = "") -> Dataset:
     """Load a CSV file with a header line and one image per line, pixels row-major.
 
     Args:
         path: first column ``label`` or none; then ``pixel0``, ``pixel1``, ... of a square image.
         name: the data set's name.
+        member: which file of a .zip with several.
 
     Raises:
         DatasetError: the header or a line is malformed; the message names the line (1-based, the header is line 1).
     """
     check_file_sum(path)
     try:
-        with path.open(encoding="ascii", errors="replace") as file:
+        with _opened(path, member) as file:
             header = [cell.strip().strip('"') for cell in file.readline().split(",")]
             labelled = header[0] == LABEL
             pixels = header[1:] if labelled else header
@@ -53,7 +68,10 @@ def load_csv(path: Path, name: str) -> Dataset:
                     offset=0,
                 )
             side = square_side(path, len(pixels))
-            table = _read_table(path, file, len(header))
+            table = _read_table(path, member, file, len(header))
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        # An encrypted member is a RuntimeError, one of an unknown method a NotImplementedError.
+        raise DatasetError(path, f"cannot be unpacked: {error}") from error
     except OSError as error:
         raise DatasetError(path, f"cannot be read: {error.strerror}") from error
     if len(table) == 0:
@@ -73,7 +91,29 @@ def load_csv(path: Path, name: str) -> Dataset:
     return make_dataset(name, images, labels, source=path, class_names=names)
 
 
-def _read_table(path: Path, file: Iterable[str], columns: int) -> npt.NDArray[np.uint8]:
+@contextmanager
+def _opened(path: Path, member: str) -> Iterator[io.TextIOWrapper]:
+    """Open the text in a file, unpacked as it is read."""
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", encoding="ascii", errors="replace") as file:
+            yield file
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".csv")]
+            if len(names) > 1:
+                names = [name for name in names if name.rpartition("/")[2] == member]
+            if len(names) != 1:
+                raise DatasetError(
+                    path, "no CSV file to be read", expected=member, got=", ".join(archive.namelist()[:8]) or "nothing"
+                )
+            with archive.open(names[0]) as raw, io.TextIOWrapper(raw, encoding="ascii", errors="replace") as file:
+                yield file
+    else:
+        with path.open(encoding="ascii", errors="replace") as file:
+            yield file
+
+
+def _read_table(path: Path, member: str, file: Iterable[str], columns: int) -> npt.NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             # numpy 1 only warns when it takes "1.5" for an integer, and when there is no line.
@@ -81,17 +121,17 @@ def _read_table(path: Path, file: Iterable[str], columns: int) -> npt.NDArray[np
             warnings.simplefilter("ignore", UserWarning)
             table = np.loadtxt(file, dtype=np.uint8, delimiter=",", comments=None, ndmin=2)
     except (ValueError, DeprecationWarning, OverflowError) as error:
-        _explain(path, columns)
+        _explain(path, member, columns)
         raise DatasetError(path, f"is not a table of numbers: {error}") from error
     if table.size and table.shape[1] != columns:
-        _explain(path, columns)
+        _explain(path, member, columns)
         raise DatasetError(path, "wrong number of columns", expected=columns, got=table.shape[1])
     return table
 
 
-def _explain(path: Path, columns: int) -> None:
+def _explain(path: Path, member: str, columns: int) -> None:
     """Find the first malformed line and raise the error that names it; numpy's own does not know the file's lines."""
-    with path.open(encoding="ascii", errors="replace") as file:
+    with _opened(path, member) as file:
         for number, line in enumerate(file, start=1):
             cells = line.rstrip("\r\n").split(",")
             if number == 1 or cells == [""]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,35 @@ def test_kaggle_folder(tmp_path: Path) -> None:
     assert IMAGES[8:].tolist() == test.images.tolist()
     with pytest.raises(DatasetError, match=r"test\.csv has no labels: 'all' cannot be made of it"):
         load_dataset(str(tmp_path), split="all")
+
+
+def test_packed_csv(tmp_path: Path) -> None:
+    """The same file has the same name and identity plain, gzipped and zipped."""
+    (tmp_path / "test.csv").write_text(csv_text(IMAGES, None))
+    (tmp_path / "test.csv.gz").write_bytes(gzip.compress(csv_text(IMAGES, None).encode()))
+    with zipfile.ZipFile(tmp_path / "test.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("test.csv", csv_text(IMAGES, None))
+    loaded = [load_dataset(str(tmp_path / f"test.csv{ending}")) for ending in ("", ".gz", ".zip")]
+    assert ["test"] * 3 == [dataset.name for dataset in loaded]
+    assert 1 == len({dataset.sha256 for dataset in loaded})
+
+
+def test_kaggle_archive(tmp_path: Path) -> None:
+    """The archive that Kaggle gives is read by split, like the folder that it unpacks to."""
+    path = tmp_path / "digit-recognizer.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sample_submission.csv", "ImageId,Label\n1,0\n")
+        archive.writestr("test.csv", csv_text(IMAGES[8:], None))
+        archive.writestr("train.csv", csv_text(IMAGES[:8], LABELS[:8]))
+    train, test = load_dataset(f"{path}#train"), load_dataset(str(path))
+    assert train.labels is not None
+    assert LABELS[:8].tolist() == train.labels.tolist()
+    assert (IMAGES[8:].tolist(), None) == (test.images.tolist(), test.labels)
+    with pytest.raises(
+        DatasetError,
+        match=r"no CSV file to be read: expected one file for 'all', got sample_submission\.csv, test\.csv",
+    ):
+        load_dataset(f"{path}#all")
 
 
 def test_csv_of_windows(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from pytest_tinyml.errors import DatasetError
 from pytest_tinyml.stores.datasets import load_dataset
-from tests.unit.dataset_files import idx, write_idx_folder
+from tests.unit.dataset_files import IMAGES, csv_text, idx, write_idx_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,5 +214,31 @@ def test_flipped_bit_in_npz(tmp_path: Path) -> None:
 def test_unknown_suffix(tmp_path: Path) -> None:
     """A file of an unknown format is refused with the known ones."""
     (tmp_path / "own.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DatasetError, match=r"unknown format: expected .*\.npz or \.csv, got \.parquet"):
+    with pytest.raises(DatasetError, match=r"expected .*\.npz, \.csv, \.csv\.gz or \.zip, got \.parquet"):
         load_dataset(str(tmp_path / "own.parquet"))
+
+
+def _zip(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.csv", data)
+    return path
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    """An archive that is none, is cut short, has a wrong CRC or no CSV file is refused by name."""
+    text = csv_text(IMAGES, None).encode()
+    whole = _zip(tmp_path / "whole.zip", test=text).read_bytes()
+    cases = {
+        "none.zip": b"not an archive",
+        "short.zip": whole[:500],
+        "crc.zip": whole.replace(text[-20:], b"0" * 20),
+        "short.csv.gz": gzip.compress(text)[:-200],
+        "none.csv.gz": b"not compressed",
+    }
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DatasetError, match=f"{name}: cannot be unpacked: "):
+            load_dataset(str(tmp_path / name))
+    with pytest.raises(DatasetError, match=r"empty\.zip: no CSV file to be read: expected test\.csv, got nothing"):
+        load_dataset(str(_zip(tmp_path / "empty.zip")))
