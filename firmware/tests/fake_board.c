@@ -47,11 +47,16 @@ static uint32_t fake_arena_capacity(const tml_engine *engine) {
     return 200;
 }
 
-static int fake_load(tml_engine *engine, const void *model, size_t size) {
+static int fake_load(tml_engine *engine, const tml_model *model, const void *file, size_t size) {
     fake_board *board = of_engine(engine);
-    board->loaded = model;
+    board->described = model;
+    board->loaded = file;
     board->loaded_size = size;
-    return model == NULL ? TML_OK : board->load_status;
+    return file == NULL ? TML_OK : board->load_status;
+}
+
+static const char *fake_why(const tml_engine *engine) {
+    return ((const fake_board *)(const void *)engine)->words;
 }
 
 static int32_t fake_read(void *context, uint8_t *data, size_t capacity, uint32_t timeout_ms) {
@@ -134,7 +139,9 @@ void fake_board_setup(fake_board *board) {
         .arena_used = fake_arena_used,
         .arena_capacity = fake_arena_capacity,
         .load = fake_load,
+        .why = fake_why,
     };
+    board->words = "";
     board->model = (tml_model){
         .name = "fake",
         .sha256 = {1, 2, 3},

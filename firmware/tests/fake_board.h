@@ -26,7 +26,9 @@ typedef struct {
     int write_status;
     int init_status;
     int load_status;
-    const uint8_t *loaded; /* the engine's model file; NULL is its own */
+    const uint8_t *loaded;      /* the engine's model file; NULL is its own */
+    const tml_model *described; /* ... and what it was said to be */
+    const char *words;          /* of the engine on its failures */
     size_t loaded_size;
     unsigned inits, invokes, restarts, logs;
     unsigned fail_invoke; /* the number of the inference that fails, from 1 */

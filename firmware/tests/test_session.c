@@ -502,6 +502,7 @@ static void test_load(void) {
     CHECK(exchange() == PIECES);
     CHECK(is_loaded(&replies[0], 1, PIECE) && is_loaded(&replies[PIECES - 1], PIECES, PACKAGE_SIZE));
     CHECK(board.loaded == board.store + 192 && board.loaded_size == FILE_SIZE && board.inits == 2);
+    CHECK(board.described == &board.session.loaded);
     CHECK(memcmp(board.loaded, package + 192, FILE_SIZE) == 0);
     CHECK(strcmp(model_name(), "uploaded") == 0);
     CHECK(replies[0].payload[5] == 0x0C); /* it has no preprocessing: tensors only */
@@ -566,7 +567,7 @@ static void test_load_that_the_engine_refuses(void) {
     CHECK(exchange() == PIECES + 1);
     CHECK(is_error(&replies[PIECES - 1], TML_ERR_ENGINE, PIECES, TML_NO_SAMPLE));
     CHECK(is_result(&replies[PIECES], 7, 1, true)); /* the own model still works */
-    CHECK(board.loaded == NULL && strcmp(model_name(), "own") == 0);
+    CHECK(board.loaded == NULL && board.described == &board.model && strcmp(model_name(), "own") == 0);
     end();
 }
 
@@ -582,6 +583,29 @@ static void test_load_in_part_leaves_the_own_model(void) {
     infer(TML_INFER, 7, TML_PIXELS, 3, 1, FAKE_PIXELS);
     CHECK(exchange() == 1);
     CHECK(is_result(&replies[0], 7, 1, true));
+    end();
+}
+
+static void test_a_new_session_has_the_own_model(void) {
+    make_package();
+    begin("load and a new session");
+    load_pieces();
+    CHECK(exchange() == PIECES);
+    CHECK(board.loaded != NULL);
+    const tml_config config = board.session.config;
+    CHECK(tml_session_init(&board.session, &config) == TML_OK);
+    CHECK(board.loaded == NULL && strcmp(model_name(), "own") == 0);
+    end();
+}
+
+static void test_the_engine_says_why(void) {
+    begin("the engine's words");
+    board.words = "operator 3 is missing";
+    board.fail_invoke = 1;
+    infer(TML_INFER, 7, TML_PIXELS, 3, 1, FAKE_PIXELS);
+    CHECK(exchange() == 2);
+    CHECK(is_error(&replies[0], TML_ERR_ENGINE, 7, 3));
+    CHECK(memcmp(replies[0].payload + 6, board.words, strlen(board.words)) == 0);
     end();
 }
 
@@ -625,5 +649,7 @@ int main(void) {
     test_load_that_the_engine_refuses();
     test_load_in_part_leaves_the_own_model();
     test_load_where_it_is_not_offered();
+    test_a_new_session_has_the_own_model();
+    test_the_engine_says_why();
     return check_result("test_session");
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tml_model.h"
+
 typedef struct tml_engine {
     const char *name; /* as reported in IDENTITY: "aot", "tflm", ... */
     /* Prepares the model; called before the first inference and on RESET. Returns TML_OK or a negative error. */
@@ -18,9 +20,12 @@ typedef struct tml_engine {
     /* Bytes of working memory used by this model, and available to it. */
     uint32_t (*arena_used)(const struct tml_engine *engine);
     uint32_t (*arena_capacity)(const struct tml_engine *engine);
-    /* Optional (may be NULL): executes another model from the next init on. `model` is a whole model file, aligned to
-     * 16 bytes, which stays where it is; NULL is the model that the image was linked with. TML_OK or an error. */
-    int (*load)(struct tml_engine *engine, const void *model, size_t size);
+    /* Optional (may be NULL): executes another model from the next init on. `file` is a whole model file, aligned to 16
+     * bytes, and `model` says what the session takes it for; init must refuse a file with other tensors. Both stay
+     * where they are. A file of NULL is the one that the image was linked with. TML_OK or an error. */
+    int (*load)(struct tml_engine *engine, const tml_model *model, const void *file, size_t size);
+    /* Optional (may be NULL): why init, load or invoke failed last, for a person; "" if none has. */
+    const char *(*why)(const struct tml_engine *engine);
 } tml_engine;
 
 /* The engine that this image was linked with. */

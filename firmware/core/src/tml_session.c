@@ -84,7 +84,7 @@ static bool line_failed(int status) {
 static int refuse(tml_session *session, uint16_t seq, int error) {
     bool dropped = error != TML_ERR_ENGINE && error != TML_ERR_BAD_ENCODING;
     session->frames_dropped += dropped ? 1 : 0;
-    return tml_reply_error(session, seq, error, TML_NO_SAMPLE, tml_describe(error));
+    return tml_reply_error(session, seq, error, TML_NO_SAMPLE, tml_describe(session, error));
 }
 
 /* Answers every frame that has arrived whole. */
@@ -200,7 +200,12 @@ int tml_session_init(tml_session *session, const tml_config *config) {
         return TML_ERR_CONFIG;
     }
     tml_receiver_init(&session->receiver, config->frame, config->frame_size);
-    session->engine_status = config->engine->init(config->engine);
+    /* The engine may still have what was uploaded to an earlier session. */
+    session->engine_status =
+        config->engine->load != NULL ? config->engine->load(config->engine, config->model, NULL, 0) : TML_OK;
+    if (session->engine_status == TML_OK) {
+        session->engine_status = config->engine->init(config->engine);
+    }
     if (session->engine_status != TML_OK) {
         config->port->log(config->port->context, "the engine could not be initialised");
     }

@@ -70,7 +70,7 @@ static int flush_if_due(tml_session *session, uint16_t seq, size_t needed) {
 static int report_sample(tml_session *session, uint16_t seq, int error, uint32_t id) {
     /* The buffer is shared with the results so far. */
     int status = session->result_count == 0 ? TML_OK : flush_results(session, seq, false);
-    int sent = tml_reply_error(session, seq, error, id, tml_describe(error));
+    int sent = tml_reply_error(session, seq, error, id, tml_describe(session, error));
     return status != TML_OK ? status : sent;
 }
 
@@ -122,5 +122,5 @@ int tml_session_canary(tml_session *session, uint16_t seq, tml_infer *infer) {
         }
     }
     /* A canary has one reply: its error ends the request. */
-    return tml_reply_error(session, seq, status, TML_NO_SAMPLE, tml_describe(status));
+    return tml_reply_error(session, seq, status, TML_NO_SAMPLE, tml_describe(session, status));
 }

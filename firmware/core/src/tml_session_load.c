@@ -7,7 +7,7 @@
 static void use_own_model(tml_session *session) {
     const tml_config *c = &session->config;
     if (session->model != c->model) {
-        session->engine_status = c->engine->load(c->engine, NULL, 0);
+        session->engine_status = c->engine->load(c->engine, c->model, NULL, 0);
         (void)tml_session_adopt(session, c->model); /* it was accepted before */
         if (session->engine_status == TML_OK) {
             session->engine_status = c->engine->init(c->engine);
@@ -23,7 +23,7 @@ static int use_package(tml_session *session) {
         tml_session_adopt(session, &session->loaded) != TML_OK) {
         return TML_ERR_BAD_PAYLOAD;
     }
-    session->engine_status = c->engine->load(c->engine, file, size);
+    session->engine_status = c->engine->load(c->engine, &session->loaded, file, size);
     if (session->engine_status == TML_OK) {
         session->engine_status = c->engine->init(c->engine);
     }

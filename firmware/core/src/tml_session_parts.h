@@ -12,8 +12,8 @@ size_t tml_reply_room(const tml_session *session);
 /* Sends the payload as one frame; returns TML_OK or the line's failure. */
 int tml_reply(tml_session *session, tml_type type, uint16_t seq, size_t size);
 int tml_reply_error(tml_session *session, uint16_t seq, int error, uint32_t sample_id, const char *text);
-/* What an error means, for a person. */
-const char *tml_describe(int error);
+/* What an error means, for a person; of the engine's last one in the engine's own words, if it has any. */
+const char *tml_describe(const tml_session *session, int error);
 
 /* ---- tml_session.c: bytes from the host ---- */
 

@@ -26,7 +26,12 @@ int tml_reply_error(tml_session *session, uint16_t seq, int error, uint32_t samp
     return write_bytes(session, size);
 }
 
-const char *tml_describe(int error) {
+static const char *engine_words(const tml_engine *engine) {
+    const char *words = engine->why != NULL ? engine->why(engine) : "";
+    return words[0] != '\0' ? words : "engine failed";
+}
+
+const char *tml_describe(const tml_session *session, int error) {
     switch (error) {
     case TML_ERR_BAD_FRAME:
         return "frame with bad COBS, length or CRC";
@@ -45,7 +50,7 @@ const char *tml_describe(int error) {
     case TML_ERR_OVERRUN:
         return "receive buffer overflowed";
     default:
-        return "engine failed";
+        return engine_words(session->config.engine);
     }
 }
 _Static_assert(TML_PROTOCOL_VERSION == 1, "the text of BAD_VERSION names the version");

@@ -31,11 +31,12 @@ uint8_t *arena = nullptr;
 size_t arena_size = 0;
 #endif
 
+/* What init prepares; no file is the linked one. */
 struct {
     const uint8_t *file;
     size_t size;
     const tml_model *described;
-} current = {g_model, 0, &tml_the_model}; /* size 0: g_model_len, which is not constant for this file */
+} current = {nullptr, 0, &tml_the_model};
 
 alignas(tflite::MicroInterpreter) uint8_t storage[sizeof(tflite::MicroInterpreter)];
 tflite::MicroInterpreter *interpreter = nullptr;
@@ -175,7 +176,8 @@ int prepare(const uint8_t *file, size_t size) {
 
 int tflm_init(tml_engine *) {
     drop_interpreter();
-    const int status = prepare(current.file, current.file == g_model ? static_cast<size_t>(g_model_len) : current.size);
+    const int status = current.file != nullptr ? prepare(current.file, current.size)
+                                               : prepare(g_model, static_cast<size_t>(g_model_len));
     if (status != TML_OK) {
         drop_interpreter();
     }
@@ -197,6 +199,16 @@ const void *tflm_output(tml_engine *) {
     return interpreter == nullptr ? nullptr : interpreter->output(0)->data.raw;
 }
 
+int tflm_load(tml_engine *, const tml_model *model, const void *file, size_t size) {
+    drop_interpreter(); /* it points into the file before */
+    current = {static_cast<const uint8_t *>(file), size, model};
+    return TML_OK;
+}
+
+const char *tflm_why(const tml_engine *) {
+    return error_text;
+}
+
 uint32_t tflm_arena_used(const tml_engine *) {
     return interpreter == nullptr ? 0 : static_cast<uint32_t>(interpreter->arena_used_bytes());
 }
@@ -214,12 +226,8 @@ void tml_tflm_use_arena(void *memory, size_t size) {
     arena_size = size;
 }
 
-const char *tml_tflm_error(void) {
-    return error_text;
-}
-
 } // extern "C"
 
 tml_engine tml_the_engine = {
-    "tflm", tflm_init, tflm_input, tflm_invoke, tflm_output, tflm_arena_used, tflm_arena_capacity,
+    "tflm", tflm_init, tflm_input, tflm_invoke, tflm_output, tflm_arena_used, tflm_arena_capacity, tflm_load, tflm_why,
 };

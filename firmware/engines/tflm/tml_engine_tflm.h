@@ -2,7 +2,8 @@
  *
  * Beside these sources an image links what `tinyml convert --c-array` writes for its model: the file as an array
  * (model.cc), the operators that it needs (tml_ops.cc), its description (tml_model.c) and the size of its arena
- * (tflm_engine_config.h). */
+ * (tflm_engine_config.h). Other models can be uploaded, if they have no other operators and the arena is large enough.
+ * What TensorFlow Lite Micro has to say goes to the console; the engine's `why` names the rest. */
 #ifndef TML_ENGINE_TFLM_H
 #define TML_ENGINE_TFLM_H
 
@@ -21,9 +22,6 @@ extern "C" {
 /* Gives the engine its working memory, aligned, for good; takes effect with the next init. Without a call an image that
  * was built with TML_TFLM_STATIC_ARENA=1 has an array of TML_TFLM_ARENA_BYTES, and any other has nothing. */
 void tml_tflm_use_arena(void *arena, size_t size);
-
-/* Why init, load or invoke failed last; "" if none has. What TensorFlow Lite Micro itself said is on the console. */
-const char *tml_tflm_error(void);
 
 #ifdef __cplusplus
 }
