@@ -63,8 +63,9 @@ class Connection(web.RequestHandler):
         self.listener.counters.refused(reason)
         transport = self.transport
         if transport is not None:
-            status = f"HTTP/1.1 {STATUS[reason]} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            transport.write(status.encode())
+            body = f'{{"error": "{reason}"}}'
+            kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+            transport.write(f"HTTP/1.1 {STATUS[reason]} {reason}\r\n{kind}\r\n{body}".encode())
         self.force_close()
 
     def handle_error(
@@ -74,7 +75,11 @@ class Connection(web.RequestHandler):
         if status >= 500:  # noqa: PLR2004 - ours
             return super().handle_error(request, status, exc, message)
         self.listener.counters.refused(Reason.MALFORMED)
-        response = web.Response(status=status, text="not an HTTP request that is understood here\n")
+        response = web.Response(
+            status=status,
+            body=b'{"error": "not an HTTP request that is understood here"}',
+            headers={"Content-Type": "application/json", "Server": "tinyml"},
+        )
         response.force_close()
         return response
 

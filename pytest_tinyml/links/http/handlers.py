@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
+from pytest_tinyml.links.http.openapi import describe
 from pytest_tinyml.links.http.port import Port
 from pytest_tinyml.links.http.refusal import STATUS, Reason, RefusedError
 
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.http.connection import Connection
     from pytest_tinyml.links.http.refusal import Counters
     from pytest_tinyml.links.http.served import ServedRun
+    from pytest_tinyml.links.http.simple import Desk
 
 MAX_BODY: Final = 1 << 22
 """Bytes of an exchange's body."""
+_SMALL: Final = 4096
+_MAX_NUMBER: Final = 32
+"""Characters of a score in decimal, comma included; generous."""
 _BINARY: Final = "application/octet-stream"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _SESSION: Final = re.compile(r"[0-9a-f]{8}")
@@ -42,6 +47,7 @@ class Handlers:
 
     def __init__(self, token: str, run: ServedRun | None, counters: Counters, poll_s: float) -> None:
         """Expect no board."""
+        self.desk: Desk | None = None
         self._token = token.encode()
         self._run, self._counters, self._poll_s = run, counters, poll_s
         self._ports: dict[int, Port] = {}
@@ -72,7 +78,8 @@ class Handlers:
         except RefusedError as refusal:
             if not connection.refused:
                 self._counters.refused(refusal.reason)
-            response = _json({"error": refusal.text}, STATUS[refusal.reason])
+            left = {} if refusal.left is None else {"left": refusal.left}
+            response = _json({"error": refusal.text, **left}, STATUS[refusal.reason])
             if refusal.allow:
                 response.headers["Allow"] = refusal.allow
             if refusal.reason is Reason.UNAUTHORIZED:
@@ -84,6 +91,8 @@ class Handlers:
             return response
 
     async def _route(self, request: BaseRequest, connection: Connection) -> web.StreamResponse:
+        if request.path == "/openapi.json":
+            return await self._get(request, connection, lambda: _json(describe(MAX_BODY)), always=True)
         self._authorize(request)
         first, *rest = request.path[1:].split("/")
         match first, rest:
@@ -92,7 +101,16 @@ class Handlers:
                 body = await _read(request, connection, MAX_BODY)
                 return await self._exchange(index, session, number, body)
             case "v1", ["run"]:
-                return await self._plain(request, connection, self._describe)
+                return await self._get(request, connection, self._describe)
+            case "image", [sample]:
+                return await self._get(request, connection, lambda: self._image(sample))
+            case "prediction", [sample]:
+                _expect(request, "POST")
+                return await self._prediction(request, connection, sample)
+            case "done", []:
+                _expect(request, "POST")
+                await _read(request, connection, 0)
+                return _json({"left": self._open_desk().finish()})
         raise RefusedError(Reason.NOT_FOUND, "there is nothing here", close=True)
 
     def _authorize(self, request: BaseRequest) -> None:
@@ -110,22 +128,59 @@ class Handlers:
                 raise RefusedError(Reason.OVER, "the run is over")
             raise RefusedError(Reason.NOT_READY, "this board is not expected")
         answer = await port.exchange(session, int(number), body)
-        return web.Response(body=answer, headers={"Content-Type": _BINARY, "Server": "tinyml"})
+        return _binary(answer)
 
-    async def _plain(
-        self, request: BaseRequest, connection: Connection, answer: Callable[[], web.Response]
+    async def _get(
+        self,
+        request: BaseRequest,
+        connection: Connection,
+        answer: Callable[[], web.Response],
+        *,
+        always: bool = False,
     ) -> web.Response:
         """Answer a GET."""
         _expect(request, "GET")
         await _read(request, connection, 0)
-        if self._over:
+        if self._over and not always:
             raise RefusedError(Reason.OVER, "the run is over")
         return answer()
 
-    def _describe(self) -> web.Response:
+    def _served(self) -> ServedRun:
         if self._run is None:
             raise RefusedError(Reason.NOT_READY, "no run is served yet")
-        return _json({"protocol": 1, **self._run.describe(), "poll_s": self._poll_s, "max_body": MAX_BODY})
+        return self._run
+
+    def _open_desk(self) -> Desk:
+        if self._over:
+            raise RefusedError(Reason.OVER, "the run is over")
+        if self.desk is None:
+            raise RefusedError(Reason.NOT_READY, "no client of this kind is expected (board http-client)")
+        return self.desk
+
+    def _sample(self, text: str) -> int:
+        if not _NUMBER.fullmatch(text):
+            raise RefusedError(Reason.MALFORMED, f"{text[:40]!r} is not the id of a sample")
+        sample, samples = int(text), self._served().samples
+        if sample >= samples:
+            raise RefusedError(Reason.NOT_FOUND, f"no sample {sample}: there are {samples}")
+        return sample
+
+    def _image(self, text: str) -> web.Response:
+        sample = self._sample(text)
+        self._counters.add("images")
+        run = self._served() if self.desk is None else self.desk
+        return _binary(run.image(sample))
+
+    async def _prediction(self, request: BaseRequest, connection: Connection, text: str) -> web.Response:
+        output = self._served().model.output
+        body = await _read(request, connection, max(_SMALL, _MAX_NUMBER * output.elements))
+        sample = self._sample(text)
+        left = self._open_desk().predict(sample, request.content_type, body)
+        self._counters.add("predictions")
+        return _json({"left": left})
+
+    def _describe(self) -> web.Response:
+        return _json({"protocol": 1, **self._served().describe(), "poll_s": self._poll_s, "max_body": MAX_BODY})
 
 
 def _expect(request: BaseRequest, method: str) -> None:
@@ -159,6 +214,10 @@ async def _read(request: BaseRequest, connection: Connection, limit: int) -> byt
         raise RefusedError(Reason.MALFORMED, "the body is incomplete", close=True) from error
     connection.arrived()
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _binary(content: bytes) -> web.Response:
+    return web.Response(body=content, headers={"Content-Type": _BINARY, "Server": "tinyml"})
 
 
 def _json(content: object, status: int = 200) -> web.Response:

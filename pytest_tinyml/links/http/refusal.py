@@ -46,10 +46,14 @@ class RefusedError(Exception):
         text: for whoever looks at the answer; holds nothing secret.
         close: whether the connection ends with the answer, as the rest of the request is not read.
         allow: methods that the path has.
+        left: samples without a prediction, if that is the reason.
     """
 
-    def __init__(self, reason: Reason, text: str, *, close: bool = False, allow: str = "") -> None:
+    def __init__(
+        self, reason: Reason, text: str, *, close: bool = False, allow: str = "", left: int | None = None
+    ) -> None:
         """Keep all."""
+        self.left = left
         self.reason, self.text, self.close, self.allow = reason, text, close, allow
         super().__init__(text)
 

@@ -14,6 +14,7 @@ from pytest_tinyml.links.http.connection import ARRIVAL_S, Listener
 from pytest_tinyml.links.http.handlers import Handlers
 from pytest_tinyml.links.http.port import POLL_S
 from pytest_tinyml.links.http.refusal import Counters
+from pytest_tinyml.links.http.simple import Desk
 
 if TYPE_CHECKING:
     from pytest_tinyml.links.http.link import HttpLink
@@ -54,6 +55,7 @@ class ImageServer:
         self.token = secrets.token_urlsafe(32)
         self._counters = Counters()
         self._arrival_s = arrival_s
+        self._run = run
         self._handlers = Handlers(self.token, run, self._counters, poll_s)
         self._lock = threading.Lock()
         self._started = threading.Event()
@@ -75,7 +77,7 @@ class ImageServer:
                 msg = "the image server was closed"
                 raise UsageError(msg)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tinyml image server", daemon=True)
+                self._thread = threading.Thread(target=self._serve_in_thread, name="tinyml image server", daemon=True)
                 self._thread.start()
             if not self._started.wait(_START_S):  # pragma: no cover - a machine that is out of everything
                 msg = f"the image server did not start within {_START_S:g} s"
@@ -132,6 +134,23 @@ class ImageServer:
         assert self._loop is not None  # noqa: S101 - start() has set it
         return self._handlers.port(index, self._loop).connect()
 
+    def desk(self, *, labels: bool) -> Desk:
+        """Serve clients that ask for one image at a time, and return where they leave their predictions.
+
+        Args:
+            labels: they post labels in place of scores.
+
+        Raises:
+            UsageError: the server cannot listen, was closed, or has no run.
+        """
+        if self._run is None:
+            msg = "this image server was given no run"
+            raise UsageError(msg)
+        self.start()
+        if self._handlers.desk is None:
+            self._handlers.desk = Desk(self._run, labels=labels)
+        return self._handlers.desk
+
     def counters(self) -> dict[str, int]:
         """Return what came in, by name; what begins with ``refused_`` was refused, and for what reason."""
         return self._counters.copy()
@@ -148,7 +167,7 @@ class ImageServer:
             self._loop.call_soon_threadsafe(self._stop.set)
         thread.join(_STOP_S)
 
-    def _run(self) -> None:
+    def _serve_in_thread(self) -> None:
         """Thread of the server."""
         try:
             asyncio.run(self._serve())
