@@ -213,13 +213,13 @@ class Campaign:
             # Also when the journal cannot be written any more.
             self.bench.close()
             self.reference.close()
+            if self.server is not None:
+                self.server.close()
 
     def close_journal(self) -> None:
         """Close the journal, when everything that is to be known has been asked; harmless when repeated."""
         self._journal.close()
 
-            if self.server is not None:
-                self.server.close()
     def end_threads(self) -> None:
         """Stop the queue and wait for the boards' threads, whose own waits are bounded."""
         if not self._threads:
