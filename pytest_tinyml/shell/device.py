@@ -21,6 +21,11 @@ OPTIONS: Final = (
 _VARIABLES: Final = {"port": "ESPPORT", "esptool_baud": "ESPBAUD"}
 _YES: Final = frozenset({"y", "yes", "true"})
 _SWITCHES: Final = frozenset({"skip_autoflash", "erase_all", "esp_flash_force", "erase_nvs"})
+# What pytest-embedded and pyserial's RFC 2217 client warn of themselves, once per test and per port.
+_NOT_OURS: Final = (
+    "ignore:record_xml_attribute is an experimental feature:pytest.PytestExperimentalApiWarning",
+    "ignore:set(Daemon|Name)\\(\\) is deprecated:DeprecationWarning",
+)
 _PLUGIN: Final = "pytest_embedded"
 
 
@@ -66,3 +71,5 @@ def lend_consoles(config: pytest.Config, kinds: Iterable[BoardKind], count: int)
         # pytest-embedded's --count, which its options with a | in them have to agree with.
         config.option.count = count
     config.pluginmanager.register(duts, "tinyml-duts")
+    for line in _NOT_OURS:
+        config.addinivalue_line("filterwarnings", line)
