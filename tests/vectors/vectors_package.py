@@ -29,7 +29,7 @@ def package(fields: dict[str, Any], **changed: Any) -> bytes:
     thresholds = THRESHOLDS if fields["kind"] == "l2axis1" else []
     table = LUT if fields["kind"] == "lut" else struct.pack(f"<{len(thresholds)}Q", *thresholds)
     digest = changed.get("sha256", hashlib.sha256(file).digest())
-    head = changed.get("magic", b"TML1") + struct.pack("<I", changed.get("size", len(file)))
+    head: bytes = changed.get("magic", b"TML1") + struct.pack("<I", changed.get("size", len(file)))
     head += struct.pack("<BBHI", changed.get("kind", kind), changed.get("reserved", 0), len(thresholds), fields["row"])
     head += digest + changed.get("name", fields["name"].encode().ljust(64, b"\0"))
     head += tensor(fields["input"]) + tensor(fields["output"]) + table
