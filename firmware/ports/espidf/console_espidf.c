@@ -1,0 +1,36 @@
+/* The console's UART, and the watchdog of the task that serves it. */
+#include <driver/uart.h>
+#include <esp_task_wdt.h>
+#include <sdkconfig.h>
+#include <stdio.h>
+
+#include "port_espidf.h"
+
+#define RX_BYTES 2048 /* four of the longest lines: nobody reads while an inference runs */
+
+void espidf_console_init(void) {
+    ESP_ERROR_CHECK(uart_driver_install(CONFIG_ESP_CONSOLE_UART_NUM, RX_BYTES, 0, 0, NULL, 0));
+}
+
+int32_t espidf_console_read(void *context, uint8_t *data, size_t capacity) {
+    (void)context;
+    const int got = uart_read_bytes(CONFIG_ESP_CONSOLE_UART_NUM, data, (uint32_t)capacity, 0);
+    return got < 0 ? 0 : got; /* a UART is never gone */
+}
+
+void espidf_console_write(void *context, const char *data, size_t size) {
+    (void)context;
+    flockfile(stdout);
+    (void)fwrite(data, 1, size, stdout);
+    (void)fflush(stdout);
+    funlockfile(stdout);
+}
+
+void espidf_watchdog_init(void) {
+    ESP_ERROR_CHECK(esp_task_wdt_add(NULL));
+}
+
+void espidf_watchdog_feed(void *context) {
+    (void)context;
+    (void)esp_task_wdt_reset();
+}
