@@ -124,7 +124,12 @@ class Board(Protocol):
 
 
 class BoardKind(Protocol):
-    """A kind of board, registered under a name; `create` makes boards of it."""
+    """A kind of board, registered under a name; `create` makes boards of it.
+
+    A kind may have more attributes: ``memories``, bytes of each memory of the part by name; ``verifiable``, False for
+    boards that cannot be asked what they run, so that identity and canaries are not checked; and ``labels_only``, a
+    function that says whether boards with these options answer with labels, so that nothing else is compared.
+    """
 
     name: str
     summary: str

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Modules by board name, imported when the board is asked for: a board's imports are its own business.
 _OURS: Final = {
     "esp32cam": "pytest_tinyml.boards.esp32cam",
+    "http-client": "pytest_tinyml.boards.httpclient",
     "native": "pytest_tinyml.boards.native",
     "qemu-stm32f405": "pytest_tinyml.boards.qemu_stm32f405",
     "qemu-xtensa": "pytest_tinyml.boards.qemu_xtensa",
@@ -69,7 +70,8 @@ def boards_with_room(flash_bytes: int, ram_bytes: int) -> list[str]:
     """
     registry = registered(Registry())
     needed = {"flash": flash_bytes, "RAM": ram_bytes}
-    limits = {name: getattr(registry.get(name), "memories", {}) for name in registry.names()}
+    kinds = [registry.get(name) for name in registry.names()]
+    limits = {kind.name: getattr(kind, "memories", {}) for kind in kinds if getattr(kind, "verifiable", True)}
     return [name for name, sizes in limits.items() if all(needed[k] <= sizes.get(k, needed[k]) for k in needed)]
 
 

@@ -66,6 +66,11 @@ class Plan:
     device: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def verifiable(self) -> bool:
+        """Whether the boards can be asked what they run."""
+        return bool(getattr(self.kind, "verifiable", True))
+
+    @property
     def expected_clock(self) -> str:
         """The clock that was asked for, or else the one that a board of this kind has by default."""
         return self.clock or self.kind.clocks[0]
@@ -173,7 +178,9 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
             dataset=data,
             samples=min(limit or len(data), len(data)),
             reference=runtime,
-            tolerance=tolerance if max_lsb is None else replace(tolerance, lsb=max_lsb),
+            tolerance=_tolerance(
+                kind, options or {}, tolerance if max_lsb is None else replace(tolerance, lsb=max_lsb)
+            ),
             link=link or kind.links[0],
             clock=clock,
             count=count,
@@ -183,6 +190,11 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
         )
         for kind in kinds
     ]
+
+
+def _tolerance(kind: BoardKind, options: Mapping[str, str], scores: Tolerance) -> Tolerance:
+    labels_only = getattr(kind, "labels_only", None)
+    return replace(scores, labels_only=True) if labels_only is not None and labels_only(options) else scores
 
 
 def make_server(plan: Plan) -> ImageServer | None:
@@ -264,7 +276,9 @@ def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float
         link=plan.link,
         clock=plan.clock,
         samples=plan.samples,
-        fresh=fresh,
+        # Nobody could say whether what goes on is what had begun.
+        fresh=fresh or not plan.verifiable,
+        verifiable=plan.verifiable,
         tolerance=plan.tolerance,
     )
     return Campaign(

@@ -48,6 +48,7 @@ class CampaignSettings:
         restarts: how often a board is started again without an answer in between, not counting a sample that kills it.
         lease_s: seconds after which an unanswered sample is offered to another board.
         tolerance: how far the boards may be from the reference.
+        verifiable: the boards can be asked what they run; otherwise identity and canaries are not checked.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class CampaignSettings:
     restarts: int = 2
     lease_s: float = 120.0
     tolerance: Tolerance = Tolerance()  # noqa: RUF009 - frozen
+    verifiable: bool = True
 
 
 class Campaign:
@@ -105,6 +107,7 @@ class Campaign:
             reference=reference,
             tolerance=settings.tolerance,
             encoder=encoder,
+            verifiable=settings.verifiable,
         )
         self.server = server
         self.error: TinymlError | None = None
@@ -120,8 +123,7 @@ class Campaign:
     def run(self) -> RunJournal:
         """The run in the journal; exists after `start`."""
         if self._run is None:
-            msg = "the campaign was not started"
-            raise RuntimeError(msg)
+            raise RuntimeError("the campaign was not started")
         return self._run
 
     def start(self) -> None:
@@ -139,7 +141,7 @@ class Campaign:
             preprocess=repr(self.model.preprocess),
             board=self.settings.kind,
             engine=identity.engine,
-            link=self.settings.link,
+            link=self.settings.link + (" (labels)" if self.settings.tolerance.labels_only else ""),
             clock=identity.clock.name.lower(),
             firmware_sha256=self.bench.firmware_sha256,
         )
@@ -175,8 +177,7 @@ class Campaign:
             self._queue.wait(0.2)
             if self._queue.finished and not self._answered(wanted):
                 self._raise_error()
-                msg = "the campaign was stopped"
-                raise BoardError(msg)
+                raise BoardError("the campaign was stopped")
         return self.reference.wait_for(wanted, None if deadline is None else deadline - time.monotonic())
 
     def _raise_error(self) -> None:

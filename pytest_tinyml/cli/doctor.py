@@ -151,6 +151,9 @@ def _board(kind: BoardKind, registry: Registry, *, named: bool, everything: bool
     if kind.hardware and not named:
         _say("-", f"{kind.name}: a real board, only checked when it is named (tinyml doctor {kind.name})")
         return "-"
+    if not getattr(kind, "verifiable", True):
+        _say("-", f"{kind.name}: a client of your own, which only a run can try")
+        return "-"
     if sys.stdout.isatty():
         # A first build takes a while; the line that says how it went replaces this one.
         print(f"{'...':<{_WIDTH}}{kind.name}", end="\r", flush=True)

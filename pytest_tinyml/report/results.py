@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "tinyml-results/1"
 FILE: Final = "results.json"
-_COMPARED: Final = (
+_SCORES: Final = (
     *("differing", "differing_elements", "bit_exact_ratio", "within_1_lsb_ratio", "max_lsb", "max_abs"),
+    *("rmse", "mae", "l2r", "nse", "cos"),
+)
+_COMPARED: Final = (
+    *_SCORES,
     *("argmax_agreement", "top1_board", "top1_reference", "correct_board", "correct_reference"),
-    *("confusion_board", "confusion_reference", "acc", "rmse", "mae", "l2r", "nse", "cos"),
+    *("confusion_board", "confusion_reference", "acc"),
 )
 _CLOCKS: Final = {Clock.WALL: "wall_us", Clock.CYCLES: "cycles", Clock.INSTRUCTIONS: "instructions"}
 
@@ -105,11 +109,12 @@ def build_results(
             "name": reference.name,
             "version": reference.reference.runtime_version,
             "exact": reference.reference.exact,
+            "compared": "labels" if settings.tolerance.labels_only else "scores",
             "max_lsb_tolerated": settings.tolerance.lsb,
             "max_abs_tolerated": settings.tolerance.absolute,
             "cross_check": reference.cross_check(),
         },
-        "metrics": _metrics(comparison, answered, failed),
+        "metrics": _metrics(comparison, answered, failed, labels_only=settings.tolerance.labels_only),
         "latency": _latency(ticks, identity, hardware=hardware),
         "memory": memory_facts(campaign, identity),
         "build": build_facts(campaign),
@@ -134,7 +139,8 @@ def _problems(
     reference, wanted = campaign.reference.name, campaign.settings.samples
     problems: list[str] = []
     if comparison is not None and not campaign.settings.tolerance.allows(comparison):
-        problems.append(describe_difference(comparison, reference))
+        labels_only = campaign.settings.tolerance.labels_only
+        problems.append(describe_difference(comparison, reference, labels_only=labels_only))
     if failed:
         sample, reason = min(failed.items())
         problems.append(f"{len(failed):,} samples failed on the board; first: #{sample}: {reason}")
@@ -153,7 +159,8 @@ def _board(campaign: Campaign, identity: Identity | None) -> dict[str, Any]:
     return {
         "name": campaign.settings.kind,
         "engine": campaign.settings.engine if identity is None else identity.engine,
-        "clock": None if identity is None else _CLOCKS[identity.clock],
+        "verified": campaign.settings.verifiable and identity is not None,
+        "clock": _clock(identity),
         "tick_hz": None if identity is None else identity.tick_hz,
         "chip": None if identity is None else identity.chip,
         "link": campaign.settings.link,
@@ -179,7 +186,15 @@ def _boards(campaign: Campaign) -> list[dict[str, Any]]:
     return boards + [{"name": name, "samples": total, "samples_per_s": None, "lost": False} for name, total in rest]
 
 
-def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str]) -> dict[str, Any]:
+def _clock(identity: Identity | None) -> str | None:
+    """Return what a tick is, if anything."""
+    timed = identity is not None and (identity.tick_hz or identity.clock is Clock.INSTRUCTIONS)
+    return _CLOCKS[identity.clock] if identity is not None and timed else None
+
+
+def _metrics(
+    comparison: Comparison | None, answered: int, failed: dict[int, str], *, labels_only: bool
+) -> dict[str, Any]:
     shared = {
         "count": answered,
         "failed": [{"id": sample, "reason": reason} for sample, reason in sorted(failed.items())],
@@ -192,6 +207,10 @@ def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str
     flips = values.pop("flips")
     for key in ("confusion_board", "confusion_reference"):
         values[key] = None if values[key] is None else values[key].tolist()
+    if labels_only:
+        # Of scores that only say which label, these would be no figures.
+        values |= dict.fromkeys(_SCORES[:6])
+        distance = dict.fromkeys(_SCORES[6:])
     acc = comparison.top1_board if comparison.top1_board is not None else comparison.argmax_agreement
     return shared | {"compared": comparison.count} | values | {
         "acc": acc,
@@ -203,7 +222,7 @@ def _metrics(comparison: Comparison | None, answered: int, failed: dict[int, str
 
 def _latency(ticks: npt.NDArray[np.int64], identity: Identity | None, *, hardware: bool) -> dict[str, Any]:
     nothing = dict.fromkeys(("p50", "p90", "p99", "min", "max", "mean", "total"))
-    if identity is None:
+    if identity is None or _clock(identity) is None:
         return {"clock": None, "unit": "us", "gated": False} | nothing
     clock = identity.clock
     unit = "instructions" if clock is Clock.INSTRUCTIONS else "us"

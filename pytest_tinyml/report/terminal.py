@@ -61,7 +61,9 @@ def _headline(results: dict[str, Any]) -> str:
 def _agreement(metrics: dict[str, Any], reference: dict[str, Any]) -> list[str]:
     flips = metrics["flip_details"]
     shares = f"agreement {metrics['argmax_agreement']:.2%}, {_count(len(flips), 'label flip')}"
-    exact = f"{metrics['bit_exact_ratio']:.2%} bit-exact, max {_size(metrics)}"
+    exact = "scores not compared: the board answers with labels"
+    if reference["compared"] == "scores":
+        exact = f"{metrics['bit_exact_ratio']:.2%} bit-exact, max {_size(metrics)}"
     first = f"against {reference['name']} {reference['version']}: {shares}, {exact}"
     return [first, *(f"  {line}" for line in flip_lines(metrics))]
 
@@ -110,7 +112,7 @@ def _latency(latency: dict[str, Any]) -> list[str]:
 
 
 def _memory(memory: dict[str, Any]) -> list[str]:
-    if memory["arena_bytes"] is None:
+    if not memory["arena_bytes"]:
         return []
     capacity = f" of {memory['arena_capacity_bytes']:,}" if memory["arena_capacity_bytes"] else ""
     parts = [f"arena {memory['arena_bytes']:,}{capacity} B"]
@@ -154,6 +156,8 @@ def remarks(results: dict[str, Any]) -> list[str]:
     """Say what a reader of the figures has to know."""
     lines: list[str] = []
     faults, model = results["faults"], results["model"]
+    if results["board"]["chip"] is not None and not results["board"]["verified"]:
+        lines.append("not verified: the board cannot be asked what it runs; identity and canaries were not checked")
     if faults:
         lines.append(f"{_count(len(faults), 'fault')} on the way; first: {faults[0]['text'].splitlines()[0]}")
         # A noisy line has more losses than are described one by one.

@@ -25,6 +25,7 @@ class BoardHandle:
     Attributes:
         name: of the kind of board.
         identity: what the board says it is.
+        verifiable: whether it can be asked; otherwise its identity is assumed, and there are no canaries.
     """
 
     def __init__(self, harness: Harness) -> None:
@@ -32,6 +33,7 @@ class BoardHandle:
         self._harness = harness
         self.name = harness.plan.kind.name
         self.identity: Identity = harness.campaign.bench.identity
+        self.verifiable = harness.plan.verifiable
 
     def canaries(self) -> dict[str, CanaryReport]:
         """Send the canary samples to every board and return what they gave.

@@ -10,7 +10,7 @@ from pytest_tinyml.shell.fixtures import SESSION
 from pytest_tinyml.verdict.compare import describe_difference
 
 if TYPE_CHECKING:
-    from pytest_tinyml.shell.handles import RunHandle
+    from pytest_tinyml.shell.handles import BoardHandle, RunHandle
     from pytest_tinyml.shell.options import Settings
     from pytest_tinyml.shell.session import Session
     from pytest_tinyml.shell.submitting import Submitter
@@ -20,11 +20,17 @@ def _settings(config: pytest.Config) -> Settings:
     return cast("Session", config.pluginmanager.get_plugin(SESSION)).settings
 
 
+def check_verifiable(board: BoardHandle) -> None:
+    """Skip what can only be said of a board that can be asked."""
+    if not board.verifiable:
+        pytest.skip(f"board {board.name!r} cannot be asked what it runs")
+
+
 def check_shard(run: RunHandle, shard: range) -> None:
     """Compare one shard with the reference, within the tolerance of the session."""
     comparison = run.compare(shard)
     if not run.tolerance.allows(comparison):
-        difference = describe_difference(comparison, run.reference_name)
+        difference = describe_difference(comparison, run.reference_name, labels_only=run.tolerance.labels_only)
         pytest.fail(f"{difference}; tolerated: {run.tolerance.describe(comparison)}", pytrace=False)
 
 
@@ -58,6 +64,8 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
 def check_latency(run: RunHandle, config: pytest.Config) -> None:
     """Check that inferences were timed, and the median against ``--tinyml-max-latency`` where the clock counts."""
     latency: dict[str, Any] = run.results()["latency"]
+    if latency["clock"] is None:
+        pytest.skip("the board does not say how long inferences take: no limit was applied")
     if not latency["total"] > 0:
         pytest.fail("the board's clock did not move during any inference", pytrace=False)
     counted = _settings(config).max_instructions
@@ -90,6 +98,8 @@ def check_arena(run: RunHandle, config: pytest.Config) -> None:
     """Check the arena against what the board has, and against ``--tinyml-max-arena``."""
     memory: dict[str, Any] = run.results()["memory"]
     used, capacity, limit = memory["arena_bytes"], memory["arena_capacity_bytes"], _settings(config).max_arena
+    if not capacity:
+        pytest.skip("the board does not say what its engine's working memory is: no limit was applied")
     if not 0 < used <= capacity:
         pytest.fail(f"the engine reports an arena use of {used:,} of {capacity:,} bytes", pytrace=False)
     if limit is not None and used > limit:

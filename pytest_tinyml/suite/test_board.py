@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tinyml.suite.checks import check_accuracy, check_arena, check_latency, check_shard
+from pytest_tinyml.suite.checks import check_accuracy, check_arena, check_latency, check_shard, check_verifiable
 
 if TYPE_CHECKING:
     from pytest_tinyml.records import Model
@@ -17,11 +17,13 @@ pytestmark = pytest.mark.tinyml
 
 def test_identity(tinyml_board: BoardHandle, tinyml_model: Model) -> None:
     """The board runs the firmware, the engine and the model that were asked for, with the same tensors."""
+    check_verifiable(tinyml_board)
     assert tinyml_model.sha256 == tinyml_board.identity.model_sha256
 
 
 def test_canary(tinyml_board: BoardHandle) -> None:
     """A few samples, twice: the same input tensors and the same scores as on the host, and no state in between."""
+    check_verifiable(tinyml_board)
     assert tinyml_board.canaries()
 
 

@@ -73,19 +73,26 @@ class Tolerance:
     Attributes:
         lsb: largest difference of a quantised output, in steps.
         absolute: largest difference of a float32 output.
+        labels_only: the board gives labels, and scores that only say which; nothing but the labels is compared, and
+            none may differ.
     """
 
     lsb: int = 0
     absolute: float = 0.0
+    labels_only: bool = False
 
     def allows(self, comparison: Comparison) -> bool:
         """Return whether a comparison is within the tolerance; without one, the bytes have to be the same."""
+        if self.labels_only:
+            return not comparison.flips
         if comparison.max_lsb is not None:
             return comparison.max_lsb <= self.lsb
         return comparison.differing == 0 or comparison.max_abs <= self.absolute
 
     def describe(self, comparison: Comparison) -> str:
         """Say what would have been tolerated, in the unit of the comparison."""
+        if self.labels_only:
+            return "no other label"
         return f"{self.lsb} LSB" if comparison.max_lsb is not None else f"{self.absolute:g}"
 
 
@@ -166,14 +173,19 @@ def compare(
     )
 
 
-def describe_difference(comparison: Comparison, reference: str) -> str:
+def describe_difference(comparison: Comparison, reference: str, *, labels_only: bool = False) -> str:
     """Say in one line how a run differs from its reference, e.g. for a failing assertion."""
     total = f"{comparison.count:,}"
+    if labels_only:
+        return f"{_flips(comparison)} among {total} samples, against {reference}; scores were not compared"
     if not comparison.differing:
         return f"{total} of {total} samples are bit-exact with {reference}"
     size = f"max {comparison.max_lsb} LSB" if comparison.max_lsb is not None else f"max {comparison.max_abs:.3g}"
+    return f"{comparison.differing:,} of {total} samples differ from {reference} ({size}, {_flips(comparison)})"
+
+
+def _flips(comparison: Comparison) -> str:
     flips = len(comparison.flips)
     shown = ", ".join(f"#{flip.id} host {flip.reference}, board {flip.board}" for flip in comparison.flips[:3])
     more = f", and {flips - 3} more" if flips > 3 else ""  # noqa: PLR2004 - three examples fit on a line
-    labels = f"{flips} label flip{'' if flips == 1 else 's'}" + (f": {shown}{more}" if flips else "")
-    return f"{comparison.differing:,} of {total} samples differ from {reference} ({size}, {labels})"
+    return f"{flips} label flip{'' if flips == 1 else 's'}" + (f": {shown}{more}" if flips else "")
