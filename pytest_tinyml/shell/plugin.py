@@ -31,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "tinyml: uses a board; runs with --board NAME, skips without")
     config.pluginmanager.register(fixtures, "tinyml-fixtures")
     boards = asked_boards(config)
+    if boards is None and config.option.tinyml_submit is not None:
+        msg = "--tinyml-submit submits what a board predicts: add --board NAME (tinyml boards lists them)"
+        raise pytest.UsageError(msg)
     if boards is None or config.option.help:
         return
     # pytest-xdist's controller, whether asked for with -n, or with --dist and --tx.

@@ -221,7 +221,7 @@ JOURNALS: list[tuple[Callable[[Path], object], str]] = [
     (
         _other_version,
         (
-            "the journal {} has schema version 99, this pytest-tinyml writes 1: "
+            "the journal {} has schema version 99, this pytest-tinyml writes 2: "
             "move it away, or choose another with --tinyml-journal"
         ),
     ),

@@ -228,3 +228,18 @@ def test_close_twice(tmp_path: Path) -> None:
     journal.close()
     with pytest.raises(JournalError):
         journal.execute("SELECT 1")
+
+
+def test_a_journal_of_version_1_is_taken_over(tmp_path: Path) -> None:
+    """What the version before has measured is kept, and the new tables are there."""
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        journal.execute("INSERT INTO run (identity, started) VALUES ('one', 1.0)")
+    with sqlite3.connect(path) as db:
+        db.executescript("DROP TABLE verdict; DROP TABLE submission; PRAGMA user_version=1")
+    db.close()
+    for _ in range(2):
+        with Journal(path) as journal:
+            assert [("one", 1.0)] == journal.execute("SELECT identity, started FROM run")
+            assert [] == journal.execute("SELECT run FROM submission")
+            assert [(SCHEMA_VERSION,)] == journal.execute("PRAGMA user_version")

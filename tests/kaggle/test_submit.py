@@ -1,0 +1,325 @@
+"""Whatever goes wrong on the way, a run is submitted once, by the real client to a server on this computer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_tinyml.campaign import submission as case
+from pytest_tinyml.errors import CredentialsError, JournalError, SubmissionError, UsageError
+from pytest_tinyml.stores.journal import Journal
+from pytest_tinyml.stores.submissions import State, load_run, load_submission
+from tests.kaggle.runs import LABELS, SAMPLES, SMALL, add_run, make_journal, results
+from tests.kaggle.server import CREATE, LIST, PUT, START, Fault, Submitted, wait_for_call
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_tinyml.stores.submissions import Submission
+    from tests.kaggle.server import LocalKaggle
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journal with one run; what is not listed after a second has not arrived."""
+    monkeypatch.setattr(case, "SETTLE_S", 1.0)
+    return make_journal(tmp_path / "journal.sqlite")
+
+
+def submit(path: Path, *, run: int | None = None, timeout_s: float = 20.0, said: list[str] | None = None) -> Submission:
+    """Submit a run as a new process would."""
+    heard: list[str] = [] if said is None else said
+    with Journal(path) as journal:
+        return case.submit(
+            journal,
+            load_run(journal, run),
+            SMALL,
+            path=path.with_name("submission.csv"),
+            timeout_s=timeout_s,
+            say=heard.append,
+        )
+
+
+def kept(path: Path, run: int = 1) -> Submission:
+    """Return what the journal knows."""
+    with Journal(path) as journal:
+        found = load_submission(journal, run, SMALL.name, "")
+    assert found is not None
+    return found
+
+
+def test_success(kaggle: LocalKaggle, journal: Path) -> None:
+    """The file is uploaded, submitted with the run's message, and the score comes back."""
+    done = submit(journal)
+    (made,) = kaggle.submissions
+    assert (State.SCORED, 1.0, made.ref) == (done.state, done.score, done.ref)
+    assert done == kept(journal)
+    assert "own on tflm (engine tflm), agreement with tflm 100.00%, expected 100.00% [tinyml " in made.description
+    lines = [f"{k + 1},{label}" for k, label in enumerate(LABELS)]
+    assert "\n".join(["ImageId,Label", *lines, ""]) == made.content.decode()
+    assert "submission.csv" == made.file_name
+
+
+def test_again(kaggle: LocalKaggle, journal: Path) -> None:
+    """What was submitted is not sent again, nor is Kaggle asked for a score that is known."""
+    first = submit(journal)
+    calls = len(kaggle.calls)
+    said: list[str] = []
+    assert first == submit(journal, said=said)
+    assert calls == len(kaggle.calls)
+    assert ["digit-recognizer has this submission already: it is not sent again"] == said
+
+
+REFUSED: dict[str, tuple[str, Fault, str]] = {
+    "rules": (START, Fault(status=403, text="accept the rules"), "Kaggle refuses: accept the rules; the rules have to"),
+    "no such competition": (START, Fault(status=404, text="not found"), "Kaggle refuses: not found"),
+    "too many": (START, Fault(status=429, retry_after_s=500.0, text="slowly"), "Kaggle asks to wait: slowly"),
+    "too many, no word": (START, Fault(status=429, text="slowly"), "Kaggle asks to wait: slowly"),
+    "server": (START, Fault(status=500, text="oops"), "Kaggle's server failed (500): oops"),
+    "connection": (START, Fault(drop=True), "digit-recognizer: HTTPConnectionPool"),
+    "storage": (PUT, Fault(status=500), "digit-recognizer: the upload of the file failed"),
+    "refused at last": (CREATE, Fault(status=400, text="daily limit"), "Kaggle refuses: daily limit"),
+    "too many at last": (CREATE, Fault(status=429, text="slowly"), "Kaggle asks to wait: slowly"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(kaggle: LocalKaggle, journal: Path, name: str) -> None:
+    """A failure before the submission is made says why, and the next attempt sends it."""
+    call, fault, message = REFUSED[name]
+    kaggle.plant(call, fault)
+    with pytest.raises(SubmissionError) as caught:
+        submit(journal)
+    assert str(caught.value).startswith(message)
+    assert (False, State.REFUSED) == (caught.value.doubt, kept(journal).state)
+    assert [] == kaggle.submissions
+    assert State.SCORED is submit(journal).state
+    assert 1 == len(kaggle.submissions)
+
+
+@pytest.mark.parametrize("call", [START, CREATE])
+def test_unauthenticated(kaggle: LocalKaggle, journal: Path, call: str) -> None:
+    """A token that is no longer good (401) is a matter of credentials, with the remedy."""
+    kaggle.plant(call, Fault(status=401, text="Unauthenticated"))
+    with pytest.raises(
+        CredentialsError, match=r"does not accept the credentials \(Unauthenticated\): set KAGGLE_API_TOKEN"
+    ):
+        submit(journal)
+    assert State.REFUSED is kept(journal).state
+    assert [] == kaggle.submissions
+
+
+@pytest.mark.parametrize("call", [START, CREATE])
+def test_too_many_requests(kaggle: LocalKaggle, journal: Path, call: str) -> None:
+    """429 is tried again after the time that Kaggle asks for."""
+    kaggle.plant(call, Fault(status=429, retry_after_s=1.0))
+    began = time.monotonic()
+    assert State.SCORED is submit(journal).state
+    assert 1.0 < time.monotonic() - began
+    assert 2 == kaggle.calls.count(call)
+    assert 1 == len(kaggle.submissions)
+
+
+ARRIVED: dict[str, Fault] = {
+    "no answer": Fault(act=True, hang=True),
+    "broken connection": Fault(act=True, drop=True),
+    "server failed": Fault(act=True, status=500),
+    "gateway": Fault(act=True, status=504),
+}
+
+
+@pytest.mark.parametrize("name", ARRIVED)
+def test_lost_answer(kaggle: LocalKaggle, journal: Path, name: str) -> None:
+    """A submission that arrived although its answer did not is found in the list, and not sent again."""
+    kaggle.plant(CREATE, ARRIVED[name])
+    done = submit(journal, timeout_s=3.0)
+    assert (State.SCORED, kaggle.submissions[0].ref) == (done.state, done.ref)
+    assert 1 == kaggle.calls.count(CREATE)
+
+
+LOST: dict[str, tuple[str, Fault]] = {
+    "time-out in the middle of the upload": (PUT, Fault(hang=True)),
+    "no answer": (CREATE, Fault(hang=True)),
+    "broken connection": (CREATE, Fault(drop=True)),
+    "server failed": (CREATE, Fault(status=502)),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_doubt(kaggle: LocalKaggle, journal: Path, name: str) -> None:
+    """What may have arrived is not sent again at once; later the list is looked at before it is."""
+    call, fault = LOST[name]
+    kaggle.plant(call, fault)
+    with pytest.raises(
+        SubmissionError, match="the list of submissions does not have it so far; not sent again"
+    ) as caught:
+        submit(journal, timeout_s=3.0)
+    assert (True, State.DOUBT) == (caught.value.doubt, kept(journal).state)
+    assert 1 == kaggle.calls.count(START)
+    before = len(kaggle.calls)
+    assert State.SCORED is submit(journal).state
+    later = kaggle.calls[before:]
+    assert later.index(LIST) < later.index(START)
+    assert 1 == len(kaggle.submissions)
+
+
+def test_late_arrival(kaggle: LocalKaggle, journal: Path) -> None:
+    """A submission that is listed only after the session gave up is found by the next, which sends nothing."""
+    kaggle.plant(CREATE, Fault(status=500))
+    with pytest.raises(SubmissionError):
+        submit(journal)
+    kaggle.submissions.append(Submitted(ref=7, description=kept(journal).message, file_name="", content=b"", score=0.5))
+    done = submit(journal)
+    assert (State.SCORED, 7, 0.5) == (done.state, done.ref, done.score)
+    assert 1 == kaggle.calls.count(CREATE)
+
+
+def test_list_not_to_be_had(kaggle: LocalKaggle, journal: Path) -> None:
+    """Without the list nothing is sent again, neither in this session nor in the next."""
+    kaggle.plant(CREATE, Fault(status=500, act=True))
+    kaggle.plant(LIST, *[Fault(status=500, text="no list")] * 50)
+    with pytest.raises(SubmissionError, match=r"the list cannot be had .*no list") as caught:
+        submit(journal, timeout_s=2.0)
+    assert caught.value.doubt
+    with pytest.raises(SubmissionError, match="no list"):
+        submit(journal, timeout_s=2.0)
+    assert State.DOUBT is kept(journal).state
+    kaggle.faults.clear()
+    assert State.SCORED is submit(journal).state
+    assert 1 == kaggle.calls.count(CREATE)
+
+
+def test_killed_in_the_middle(kaggle: LocalKaggle, journal: Path) -> None:
+    """A process that is killed while its submission is made leaves word: the next one finds it in the list."""
+    kaggle.plant(CREATE, Fault(act=True, hang=True))
+    code = """
+        import sys
+        from pathlib import Path
+        from tests.kaggle.test_submit import submit
+        submit(Path(sys.argv[1]), timeout_s=60.0)
+        """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(journal)], start_new_session=True)
+    try:
+        wait_for_call(kaggle, CREATE)
+        # The worker of the client dies with it, as when the computer goes off.
+        os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert State.INTENT is kept(journal).state
+    assert State.SCORED is submit(journal).state
+    assert 1 == kaggle.calls.count(CREATE) == len(kaggle.submissions)
+
+
+def test_measured_again(kaggle: LocalKaggle, journal: Path) -> None:
+    """Who measures again after a doubt has the same predictions, and does not submit them twice."""
+    kaggle.plant(CREATE, Fault(act=True, status=500))
+    kaggle.plant(LIST, *[Fault(status=500)] * 50)
+    with pytest.raises(SubmissionError):
+        submit(journal, timeout_s=2.0)
+    kaggle.faults.clear()
+    with Journal(journal) as opened:
+        again = add_run(opened)
+    done = submit(journal)
+    assert (again, State.SCORED, kaggle.submissions[0].ref) == (done.run, done.state, done.ref)
+    assert 1 == len(kaggle.submissions)
+
+
+def test_another_run(kaggle: LocalKaggle, journal: Path) -> None:
+    """Another run is another submission, with a mark of its own, where nothing is in doubt."""
+    submit(journal)
+    with Journal(journal) as opened:
+        add_run(opened, board="native")
+    assert State.SCORED is submit(journal).state
+    assert 2 == len({made.description for made in kaggle.submissions})
+
+
+def test_many_submissions(kaggle: LocalKaggle, journal: Path) -> None:
+    """The list is searched page by page."""
+    kaggle.plant(CREATE, Fault(status=500, act=True))
+    kaggle.plant(LIST, *[Fault(status=500)] * 50)
+    with pytest.raises(SubmissionError):
+        submit(journal, timeout_s=1.0)
+    kaggle.faults.clear()
+    others = [Submitted(ref=k, description=f"of others {k}", file_name="", content=b"", score=0.1) for k in range(45)]
+    kaggle.submissions += others
+    done = submit(journal)
+    assert kaggle.submissions[0].ref == done.ref
+    assert 46 == len(kaggle.submissions)
+
+
+def test_no_score(kaggle: LocalKaggle, journal: Path) -> None:
+    """A score that does not come is waited for within bounds; the next call asks again and does not send."""
+    kaggle.pending_looks = None
+    began = time.monotonic()
+    done = submit(journal, timeout_s=2.0)
+    assert (State.SENT, None, "no score within 2 s") == (done.state, done.score, done.text)
+    assert 2.0 < time.monotonic() - began < 10.0
+    kaggle.pending_looks = 1
+    assert State.SCORED is submit(journal).state
+    assert 1 == len(kaggle.submissions)
+
+
+def test_list_fails_while_the_score_is_awaited(kaggle: LocalKaggle, journal: Path) -> None:
+    """A failure or two of the list cost time, not the score."""
+    kaggle.plant(LIST, Fault(status=429, retry_after_s=0.5), Fault(status=500), Fault(drop=True))
+    assert State.SCORED is submit(journal).state
+
+
+def test_refused_list_while_the_score_is_awaited(kaggle: LocalKaggle, journal: Path) -> None:
+    """A list that is refused is no reason to take the submission for lost."""
+    kaggle.plant(LIST, Fault(status=403, text="no"))
+    done = submit(journal)
+    assert (State.SENT, State.SENT) == (done.state, kept(journal).state)
+    assert done.text.startswith("no score: Kaggle refuses: no")
+
+
+def test_not_scored(kaggle: LocalKaggle, journal: Path) -> None:
+    """A file that Kaggle cannot score is not sent again."""
+    kaggle.labels = LABELS[:-1]
+    done = submit(journal)
+    assert (State.FAILED, f"Submission must have {SAMPLES - 1} rows") == (done.state, done.text)
+    assert State.FAILED is submit(journal).state
+    assert 1 == len(kaggle.submissions)
+
+
+def test_failed_run(kaggle: LocalKaggle, tmp_path: Path) -> None:
+    """A run that did not pass is not submitted, and leaves no file."""
+    journal = make_journal(tmp_path / "journal.sqlite", problems=("37 of 40 samples differ", "more"))
+    with pytest.raises(SubmissionError, match="run 1 did not pass: 37 of 40 samples differ"):
+        submit(journal)
+    assert [] == kaggle.calls
+    assert not (tmp_path / "submission.csv").exists()
+
+
+def test_two_at_once(kaggle: LocalKaggle, journal: Path) -> None:
+    """While one process submits, another is refused."""
+    submit(journal)
+    digest = kept(journal).csv_sha256
+    with Journal(journal) as first:
+        first.exclude_others(f"submission {SMALL.name} {digest}")
+        with pytest.raises(JournalError, match="is working on the same run"):
+            submit(journal)
+
+
+@pytest.mark.parametrize("change", [{"samples": 39}, {"samples": 41}])
+def test_shape(change: dict[str, Any]) -> None:
+    """Another number of samples, or of classes, is refused before anything is run."""
+    output = load_output()
+    with pytest.raises(UsageError, match=r"takes 40 predictions, but this is a run over \d+ samples of own"):
+        case.check_shape(SMALL, output=output, dataset="own", **change)
+
+
+def load_output() -> Any:
+    """Return the output of the run's model."""
+    from pytest_tinyml.records import TensorSpec
+
+    spec = results()["model"]["output"]
+    return TensorSpec(dtype=spec["dtype"], shape=tuple(spec["shape"]), scale=spec["scale"])
