@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_tinyml import __version__
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.espport import missing_package
+from pytest_tinyml.engines import tflm
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
 from pytest_tinyml.firmware.build import first_error, run_step
 from pytest_tinyml.paths import cache_dir
@@ -128,6 +130,7 @@ def build_app(name: str, model: Model) -> AppBuild:
 
     Raises:
         UsageError: ESP-IDF was not found; with the other way.
+        ModelError: TensorFlow Lite Micro cannot run the model.
         BuildError: it does not build.
     """
     root = os.environ.get("IDF_PATH", "")
@@ -145,7 +148,7 @@ def build_app(name: str, model: Model) -> AppBuild:
     project = assets_dir("firmware") / "apps" / name
     folder = cache_dir() / "esp-idf" / f"{name}-{model.sha256[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
-    settings = [f"-DTINYML_MODEL={model.path.resolve()}"]
+    settings = [f"-DTML_MODEL_DIR={tflm.generated(model).folder}", f"-DTML_FIRMWARE_VERSION={__version__}"]
     settings.append(f"-DSDKCONFIG={folder / 'sdkconfig'}")
     command = [python, str(idf), "-C", str(project), "-B", str(folder), *settings, "build"]
     code, output = run_step(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -140,9 +141,31 @@ def test_convert_with_a_vendors_kernels(capsys: Captured, tmp_path: Path) -> Non
     assert "   4 SOFTMAX          tml_softmax_s8 (portable)\n" in out
 
 
+def test_convert_as_an_array(capsys: Captured, tmp_path: Path) -> None:
+    """The file, its operators and its arena, which can be given."""
+    assert 0 == main(["convert", "s1", "--c-array", "--out", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 'model.cc'}\n" in out
+    assert "operators FULLY_CONNECTED SOFTMAX\n" in out
+    assert re.search(r"^arena [\d,]+ B \(measured [\d,]+ B\), model 61,120 B$", out, re.MULTILINE)
+    assert 0 == main(["convert", "s1", "--c-array", "--out", str(tmp_path), "--arena", "20000"])
+    assert "arena 20,000 B, model 61,120 B\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "1k", "4294967296"])
+def test_convert_with_a_bad_arena(size: str, capsys: Captured) -> None:
+    """A size that is none is a usage error."""
+    with pytest.raises(SystemExit) as ending:
+        main(["convert", "s1", "--c-array", "--out", "x", f"--arena={size}"])
+    assert 2 == ending.value.code
+    assert f"{size!r} is not a number of bytes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["convert", "s1", "--out", "x", "--c-array", "--kernels", "esp-nn"], "--kernels is for a model translated"),
+        (["convert", "s1", "--out", "x", "--arena", "9000"], "--arena needs --c-array"),
         (["predict", "--model", "s1", "--index", "28000"], "--index 28000: mnist-28k has samples 0 to 27999"),
         (["predict", "--board", "nativ"], "no board named 'nativ'; did you mean 'native'? Known: "),
         (["predict", "--model", "s1-float"], "s1-float: its input is float32; engine 'aot' is int8 only"),
