@@ -31,7 +31,9 @@ class ChildBoard(StreamedBoard):
         self._process: subprocess.Popen[bytes] | None = None
         self._control = -1
 
-    def spawn(self, command: Sequence[str], fds: Sequence[int], *, kept: bool = False) -> None:
+    def spawn(
+        self, command: Sequence[str], fds: Sequence[int], *, kept: bool = False, talks: bool = False
+    ) -> subprocess.Popen[bytes]:
         """Start a program; what it says on standard error goes to the console.
 
         Args:
@@ -39,6 +41,10 @@ class ChildBoard(StreamedBoard):
             fds: descriptors that it inherits, by the same numbers; still open here afterwards.
             kept: end it when this process dies, however that happens (see `keeper`). For programs that do not do so
                 themselves when the line is closed.
+            talks: its standard input and output are pipes, which whoever asked for them closes.
+
+        Returns:
+            The program, for its pipes; `stop` ends it.
 
         Raises:
             BoardError: it cannot be started.
@@ -53,8 +59,8 @@ class ChildBoard(StreamedBoard):
         try:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=inherited,
                 process_group=0,  # Ctrl-C is for pytest, which then closes the line
@@ -70,6 +76,12 @@ class ChildBoard(StreamedBoard):
         self._control = ours
         if self._process.stderr is not None:
             self.console.follow(self._process.stderr)
+        return self._process
+
+    def ending(self) -> str | None:
+        """Say how the program ended, if it has."""
+        code = None if self._process is None else self._process.poll()
+        return None if code is None else _ending(code, ended=True, asked=0) or "its program has ended"
 
     @property
     def pid(self) -> int | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.base import BuildFacts, Missing
-from pytest_tinyml.boards.process import LINKS, ProcessBoard
+from pytest_tinyml.boards.process import HTTP, LINKS, ProcessBoard
 from pytest_tinyml.engines import aot
 from pytest_tinyml.errors import MissingToolError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import Model
 
 NAME: Final = "native"
+_LINKS: Final = (*LINKS, HTTP)
 
 
 class NativeBoard(ProcessBoard):
@@ -25,6 +26,8 @@ class NativeBoard(ProcessBoard):
 
     `BoardRequest.options` may hold ``fault``: a failure to plant, see ``firmware/ports/native``.
     """
+
+    links: ClassVar[tuple[str, ...]] = _LINKS
 
     def __init__(self, request: BoardRequest) -> None:
         """Build nothing yet."""
@@ -67,9 +70,9 @@ class NativeKind:
     summary = "the firmware core as a Linux process (engine: generated C)"
     engine = "aot"
     hardware = False
-    links: tuple[str, ...] = LINKS
+    links: tuple[str, ...] = _LINKS
     clocks: tuple[str, ...] = ("wall",)
-    options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; firmware/apps/native/faults.c has all"}
+    options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; firmware/apps/common/faults.h has all"}
 
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""

@@ -1,4 +1,4 @@
-"""Boards that are processes of this computer, at the end of a socket pair or of a pseudo-terminal."""
+"""Boards that are processes of this computer: on a socket pair, on a pseudo-terminal, or pulling over HTTP."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import socket
 import tty
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_tinyml.boards.child import ChildBoard
+from pytest_tinyml.boards.pulling import Puller
 from pytest_tinyml.errors import UsageError
 from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 SOCKET: Final = "socket"
 SERIAL: Final = "serial"
+HTTP: Final = "http"
 LINKS: Final = (SOCKET, SERIAL)
 _BUFFER_BYTES = 1 << 20
+_END_S: Final = 2.0
 
 
 class ProcessBoard(ChildBoard):
@@ -34,17 +37,25 @@ class ProcessBoard(ChildBoard):
         UsageError: it has no such link.
     """
 
+    links: ClassVar[tuple[str, ...]] = LINKS
+    """What `BoardRequest.link` may be."""
+
     def __init__(self, kind: str, request: BoardRequest) -> None:
         """Start nothing."""
         self.link_name = request.link or SOCKET
-        if self.link_name not in LINKS:
-            msg = f"board {kind!r} has no link {self.link_name!r}; --tinyml-link is one of: {', '.join(LINKS)}"
+        if self.link_name not in self.links:
+            msg = f"board {kind!r} has no link {self.link_name!r}; --tinyml-link is one of: {', '.join(self.links)}"
             raise UsageError(msg)
         super().__init__(kind, request)
+        self._puller: Puller | None = None
 
     @abstractmethod
     def command(self, transport: list[str]) -> list[str]:
-        """Return the command line; `transport` are the arguments that name the link (``--fd N`` or ``--tty PATH``)."""
+        """Return the command line.
+
+        Args:
+            transport: the arguments that name the link: ``--fd N``, ``--tty PATH`` or ``--console``.
+        """
 
     def patience(self, link: Link) -> Patience:
         """A serial line may lose bytes, a socket does not."""
@@ -52,6 +63,8 @@ class ProcessBoard(ChildBoard):
 
     def start(self) -> Link:
         """See `StreamedBoard.start`."""
+        if self.link_name == HTTP:
+            return self._start_pulling()
         if self.link_name == SERIAL:
             ours, theirs = os.openpty()
             tty.setraw(theirs)
@@ -75,3 +88,26 @@ class ProcessBoard(ChildBoard):
         finally:
             os.close(theirs)
         return link
+
+    def stop(self) -> str:
+        """See `StreamedBoard.stop`."""
+        puller, self._puller = self._puller, None
+        if puller is None:
+            return super().stop()
+        puller.hang_up()
+        try:
+            return super().stop()
+        finally:
+            puller.end(_END_S)
+
+    def _start_pulling(self) -> Link:
+        puller = self._puller = Puller(self.request.server, self.request.index, self.console)
+        link = puller.connect()
+        try:
+            program = self.spawn(self.command(["--console"]), [], talks=True)
+            assert program.stdin is not None  # noqa: S101 - asked for
+            assert program.stdout is not None  # noqa: S101
+            return puller.provision(link, program.stdin, program.stdout, self.ending, self._boot_timeout_s)
+        except BaseException:
+            link.close()
+            raise

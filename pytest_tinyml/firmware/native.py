@@ -60,9 +60,9 @@ def build_native(
         UsageError: the cache folder cannot be written.
     """
     root = assets_dir("firmware")
-    own_dirs = [root / name for name in ("core/include", "ports/common", "ports/native", "apps/common", "apps/native")]
-    folders = ("core/src", "ports/native", "apps/common", "apps/native")
-    own = [file for name in folders for file in sorted((root / name).glob("*.c"))]
+    folders = ("net", "console", "ports/native", "apps/common", "apps/pulling", "apps/native")
+    own_dirs = [root / name for name in ("core/include", "ports/common", *folders)]
+    own = [file for name in ("core/src", *folders) for file in sorted((root / name).glob("*.c"))]
     own.append(root / "ports" / "common" / "fault_report.c")
     sources = [*own, *engine_sources]
     compiler = find_compiler()

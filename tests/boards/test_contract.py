@@ -23,6 +23,12 @@ class TestNativeSerial(TestNativeSocket):
     recovers = True
 
 
+class TestNativeHttp(TestNativeSocket):
+    """The firmware core as a process that pulls over HTTP."""
+
+    link = "http"
+
+
 class TestTflmSocket(BoardContract):
     """TensorFlow Lite Micro's own interpreter, with a quantised and a float model."""
 
