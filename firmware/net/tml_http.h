@@ -18,11 +18,18 @@ enum {
 };
 
 /* Bounds, in milliseconds. */
+#ifndef TML_HTTP_CONNECT_MS
 #define TML_HTTP_CONNECT_MS 5000U
-#define TML_HTTP_SEND_MS 10000U    /* without any byte taken */
-#define TML_HTTP_ANSWER_MS 20000U  /* from the request's last byte to the header's; HTTP.md lets a server wait for 5 s \
-                                    */
-#define TML_HTTP_SILENCE_MS 10000U /* between bytes of a body */
+#endif
+#ifndef TML_HTTP_SEND_MS /* without any byte taken */
+#define TML_HTTP_SEND_MS 10000U
+#endif
+#ifndef TML_HTTP_ANSWER_MS /* from the request's last byte to the header's; HTTP.md lets a server wait for 5 s */
+#define TML_HTTP_ANSWER_MS 20000U
+#endif
+#ifndef TML_HTTP_SILENCE_MS /* between bytes of a body */
+#define TML_HTTP_SILENCE_MS 10000U
+#endif
 
 typedef struct {
     const char *host; /* name or address; the caller's */

@@ -33,9 +33,9 @@ typedef struct {
     bool chunked;
     bool return_seen; /* a CR, which only a LF may follow */
     uint16_t header_bytes;
+    char line[48];
     uint8_t line_size; /* characters kept of this line, ... */
     bool line_cut;     /* ... which has more */
-    char line[48];
 } tml_http_answer;
 
 void tml_http_answer_init(tml_http_answer *answer);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,8 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 CORE = sorted((FIRMWARE / "core" / "src").glob("*.c"))
 INCLUDE = f"-I{FIRMWARE / 'core' / 'include'}"
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-Wstrict-prototypes", "-Werror")
+FUZZ_SECONDS = 60
+"""Of all targets together."""
 SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
@@ -42,6 +46,31 @@ def run(command: Sequence[object], timeout_s: float = 120.0, cwd: Path | None = 
     )
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}"
     return done.stdout
+
+
+def fuzz(
+    sources: Sequence[Path], flags: Sequence[str], folder: Path, *, share: float, seeds: Sequence[bytes] = ()
+) -> int:
+    """Build a libFuzzer target and run it; returns the number of its runs.
+
+    Args:
+        sources: of the target.
+        flags: for the compiler.
+        folder: scratch.
+        share: of the minute that all targets have (TINYML_FUZZ_SECONDS changes that).
+        seeds: inputs to begin with.
+    """
+    seconds = max(1, round(share * int(os.environ.get("TINYML_FUZZ_SECONDS", FUZZ_SECONDS))))
+    target, corpus = folder / "fuzz", folder / "corpus"
+    corpus.mkdir()
+    for number, seed in enumerate(seeds):
+        (corpus / f"seed{number}").write_bytes(seed)
+    guards = ("-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
+    run([need("clang"), *STRICT, *guards, *flags, *sources, "-o", target])
+    command = [target, f"-max_total_time={seconds}", "-max_len=2048", "-print_final_stats=1", corpus]
+    found = re.search(r"stat::number_of_executed_units:\s*(\d+)", run(command, timeout_s=seconds + 60.0, cwd=folder))
+    assert found is not None
+    return int(found.group(1))
 
 
 def built_in_two_folders(port: str, toolchain: str, tmp_path: Path) -> tuple[bytes, bytes]:
