@@ -53,20 +53,24 @@ class Twin:
 
     Args:
         faults: see there.
+        flash: what is in it from the beginning; erased where this ends.
         mac: of the board, twelve hexadecimal digits.
 
     Attributes:
+        address: host and port of the server.
         url: for ``--port``.
         boots: how often the firmware was started.
         downloads: how often it was reset into download mode.
         flash: what it has in its flash.
+        heard_server: the last ``tinyml server`` command.
     """
 
-    def __init__(self, faults: Faults = Faults(), *, mac: str = MAC) -> None:
-        """Listen; the flash is empty."""
+    def __init__(self, faults: Faults = Faults(), *, flash: bytes = b"", mac: str = MAC) -> None:
+        """Listen."""
         self.faults, self._mac = faults, mac
         self.boots = self.downloads = 0
         self.flash = FlashImage()
+        self.flash.data[: len(flash)] = flash
         self._folder = tempfile.TemporaryDirectory(prefix="twin-")
         self._lock = threading.RLock()
         self._adapter = Adapter(self._power_off, self._power_on)
@@ -77,8 +81,10 @@ class Twin:
         self._radio: Radio | None = None
         self._line = b""
         self._armed = True
+        self.heard_server = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"rfc2217://127.0.0.1:{self._listener.getsockname()[1]}?ign_set_control"
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self.url = f"rfc2217://127.0.0.1:{self.address[1]}?ign_set_control"
         threading.Thread(target=self._accept, name="twin line", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -154,6 +160,7 @@ class Twin:
         found = _SERVER.fullmatch(line)
         if found is None:
             return line
+        self.heard_server = line.decode()
         if self._radio is not None:
             self._radio.close()
         # A loss happens once, not again after each restart.
@@ -238,6 +245,9 @@ class Twin:
             for line in stream:
                 self.say(line.replace(b"\n", b"\r\n"))
         program.wait(_END_S)
+        if program.stdin is not None:
+            with suppress(OSError):
+                program.stdin.close()
         with self._lock:
             if self._program is not program:
                 return

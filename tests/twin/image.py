@@ -90,6 +90,16 @@ def make_build(
     return folder
 
 
+def flash_of(folder: Path) -> bytes:
+    """Return what is in the flash of a chip onto which a build folder was flashed."""
+    flash = bytearray(b"\xff" * FLASH_BYTES)
+    files = json.loads((folder / "flasher_args.json").read_text(encoding="utf-8"))["flash_files"]
+    for at, name in files.items():
+        content = (folder / name).read_bytes()
+        flash[int(at, 0) : int(at, 0) + len(content)] = content
+    return bytes(flash)
+
+
 def partition_table() -> bytes:
     """Return the table that the firmware's application has: NVS, PHY data and one application."""
     rows = [

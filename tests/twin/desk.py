@@ -1,0 +1,103 @@
+"""A desk with twins on it, and pytest as its owner would type it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_tinyml.boards.base import BoardRequest
+from pytest_tinyml.boards.native import NativeBoard
+from pytest_tinyml.engines import aot
+from pytest_tinyml.stores.models import load_model
+from tests.projects import end_session
+from tests.twin.image import make_build
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.projects import Project
+    from tests.twin.board import Twin
+
+WIFI: Final = {"TINYML_WIFI_SSID": "air & water", "TINYML_WIFI_PASSWORD": "100 % secret"}
+_LIMIT_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run of pytest came to.
+
+    Attributes:
+        code: its exit code.
+        text: all that it said.
+        results: results.json; empty if there is none.
+        console: the board's console log; likewise.
+    """
+
+    code: int
+    text: str
+    results: dict[str, Any]
+    console: str
+
+
+class Desk:
+    """See the module.
+
+    Args:
+        project: where pytest is run.
+        folder: for builds.
+    """
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        """Have built nothing."""
+        self.project, self._folder = project, folder
+
+    def build(self, model: str) -> Path:
+        """Return the folder of an application with a zoo model, built once; its build folder is ``build``."""
+        app = self._folder / model
+        if not app.exists():
+            loaded = load_model(model)
+            board = NativeBoard(BoardRequest(model=loaded, work_dir=self._folder))
+            firmware = board.build(aot.generated(loaded))
+            make_build(app / "build", firmware.path, firmware_sha256=firmware.sha256, model_sha256=loaded.sha256)
+        return app
+
+    def run(
+        self, twin: Twin | str, *arguments: str, model: str = "s1-ptq", environment: Mapping[str, str] = WIFI
+    ) -> Outcome:
+        """Run ``pytest --board esp32cam`` on the board at a port."""
+        url = twin if isinstance(twin, str) else twin.url
+        command = ["--board", "esp32cam", "--port", url, "--app-path", str(self.build(model)), "--tinyml-model", model]
+        process = self.project.spawn(*command, *arguments, **environment)
+        try:
+            text, _ = process.communicate(timeout=_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            end_session(process)
+            raise
+        report = self.project.path / "tinyml-report"
+        log = report / "logs" / "esp32cam.console.log"
+        return Outcome(
+            code=process.returncode,
+            text=text,
+            results=self.project.results() if (report / "results.json").exists() else {},
+            console=log.read_text(encoding="utf-8") if log.exists() else "",
+        )
+
+
+def assert_same_verdict(outcome: Outcome, samples: int) -> None:
+    """Every sample was answered once, as by the reference, by a board that does not pass for a real one."""
+    assert outcome.code == 0, outcome.text
+    results = outcome.results
+    assert results["passed"]
+    assert results["problems"] == []
+    assert results["board"]["chip"] == "twin"
+    assert results["board"]["engine"] == "aot"
+    metrics = results["metrics"]
+    assert metrics["count"] == samples
+    assert metrics["differing"] == 0
+    assert metrics["bit_exact_ratio"] == 1.0
+    assert metrics["failed"] == []
+    assert results["conflicts"] == []
+    assert sum(board["samples"] for board in results["boards"]) == samples
+    assert results["latency"]["gated"] is False

@@ -1,0 +1,137 @@
+"""``pytest --board esp32cam`` as it is typed at a desk, over real esptool, pytest-embedded, provisioning and HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytestmark = pytest.mark.twin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tests.twin.desk import Desk
+
+ALL = 28_000
+
+
+@pytest.fixture
+def last_step() -> tuple[Sequence[str], Mapping[str, str]]:
+    """More options, and more of the environment, for the run from flash to verdict, such as a submission's."""
+    return (), {}
+
+
+def test_from_flash_to_verdict(desk: Desk, last_step: tuple[Sequence[str], Mapping[str, str]]) -> None:
+    """An empty chip is flashed, provisioned, and gives TFLM's bytes for all 28,000; the next run does not flash."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import WIFI, assert_same_verdict
+
+    options, environment = last_step
+    with Twin() as twin:
+        first = desk.run(twin, *options, model="s0-ptq", environment={**WIFI, **environment})
+        assert_same_verdict(first, ALL)
+        assert "flashing: the board runs nothing that answers" in first.console
+        assert first.console.count("Hash of data verified") == 3
+        flashed = twin.downloads
+        assert flashed > 0
+        again = desk.run(twin, "--tinyml-limit", "1000", "--tinyml-fresh", model="s0-ptq")
+        assert_same_verdict(again, 1000)
+        assert twin.downloads == flashed
+
+
+def test_secrets_stay_secret(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """Neither the Wi-Fi's password nor the run's token is in what is printed, or in the log."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import WIFI
+
+    with Twin(flash=flashed("s1-ptq")) as twin:
+        outcome = desk.run(twin, "--tinyml-limit", "100", "-vv", "--showlocals")
+        assert outcome.code == 0, outcome.text
+        told = twin.heard_server
+    token = told.split()[-1]
+    assert len(token) == 43
+    for text in (outcome.text, outcome.console):
+        assert WIFI["TINYML_WIFI_PASSWORD"] not in text
+        assert "100%20%25%20secret" not in text
+        assert token not in text
+
+
+def test_another_firmware_is_replaced(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """A board that runs another model's firmware says so, and is flashed."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import assert_same_verdict
+
+    with Twin(flash=flashed("s4-ptq")) as twin:
+        outcome = desk.run(twin, "--tinyml-limit", "1000")
+        assert_same_verdict(outcome, 1000)
+        assert twin.downloads > 0
+    assert "flashing: the board runs firmware " in outcome.console
+
+
+def test_another_firmware_may_not_be_replaced(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """With pytest-embedded's --skip-autoflash another firmware is an error, which names both."""
+    from tests.twin.board import Twin
+
+    with Twin(flash=flashed("s4-ptq")) as twin:
+        outcome = desk.run(twin, "--tinyml-limit", "1000", "--skip-autoflash", "y")
+        assert twin.downloads == 0
+    assert outcome.code == 1
+    assert "IdentityError" in outcome.text
+    assert "--skip-autoflash forbids to flash it" in outcome.text
+
+
+def test_two_boards_share_the_work(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """Two boards at two ports, with pytest-embedded's separator, answer every sample once between them."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import assert_same_verdict
+
+    image = flashed("s1-ptq")
+    with Twin(flash=image) as one, Twin(flash=image, mac="240ac4000002") as two:
+        outcome = desk.run(f"{one.url}|{two.url}", "--tinyml-count", "2")
+        assert_same_verdict(outcome, ALL)
+    assert [board["samples"] > 0 for board in outcome.results["boards"]] == [True, True]
+
+
+def test_a_kept_network_needs_no_name(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """A board that is in a network already is used without credentials."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import assert_same_verdict
+
+    with Twin(flash=flashed("s1-ptq")) as twin:
+        outcome = desk.run(twin, "--tinyml-limit", "500", environment={"TINYML_WIFI_SSID": ""})
+        assert_same_verdict(outcome, 500)
+
+
+OWN_TESTS = """
+def test_asks_the_board(dut):
+    dut.write("tinyml status")
+    found = dut.expect(r"tinyml: ok status uptime_ms=(\\d+) network=up", timeout=10)
+    assert int(found[1]) > 0
+
+
+def test_meanwhile(dut, tinyml_run):
+    assert tinyml_run.everything().differing == 0
+    dut.serial.hard_reset()
+    dut.expect("tinyml: ready protocol=1 board=esp32cam chip=twin", timeout=10)
+
+
+def test_needs_no_board():
+    assert True
+"""
+
+
+def test_a_dut_in_own_tests(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """pytest-embedded's dut talks over the console that is open already; tests without it start nothing."""
+    from tests.twin.board import Twin
+
+    (desk.project.path / "test_own.py").write_text(OWN_TESTS, encoding="utf-8")
+    with Twin(flash=flashed("s1-ptq")) as twin:
+        outcome = desk.run(twin, "--tinyml-limit", "500", "test_own.py", "-rA")
+        assert outcome.code == 0, outcome.text
+        assert "3 passed" in outcome.text
+        boots = twin.boots
+        outcome = desk.run(twin, "--tinyml-limit", "500", "test_own.py", "-k", "needs_no_board")
+        assert "1 passed" in outcome.text
+        assert twin.boots == boots
+        assert twin.downloads == 0
