@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pytest_tinyml.campaign import submission as case
 from pytest_tinyml.kaggle.competitions import Competition
 from pytest_tinyml.stores.journal import Journal
 from pytest_tinyml.stores.runs import RunJournal, RunKey
+from pytest_tinyml.stores.submissions import load_run, load_submission
+from tests.projects import OWN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_tinyml.stores.submissions import Submission
+
+TFLM: Final = ("--board", "tflm", *OWN[2:])
+SUBMIT: Final = (*TFLM, "--tinyml-submit", "digit-recognizer", "--tinyml-submit-timeout", "20")
 SAMPLES: Final = 40
 CLASSES: Final = 5
 LABELS: Final = tuple(k % CLASSES for k in range(SAMPLES))
@@ -68,3 +75,25 @@ def make_journal(path: Path, **verdict: Any) -> Path:
     with Journal(path) as journal:
         add_run(journal, **verdict)
     return path
+
+
+def submit(path: Path, *, run: int | None = None, timeout_s: float = 20.0, said: list[str] | None = None) -> Submission:
+    """Submit a run as a new process would."""
+    heard: list[str] = [] if said is None else said
+    with Journal(path) as journal:
+        return case.submit(
+            journal,
+            load_run(journal, run),
+            SMALL,
+            path=path.with_name("submission.csv"),
+            timeout_s=timeout_s,
+            say=heard.append,
+        )
+
+
+def kept(path: Path, run: int = 1) -> Submission:
+    """Return what the journal knows."""
+    with Journal(path) as journal:
+        found = load_submission(journal, run, SMALL.name, "")
+    assert found is not None
+    return found

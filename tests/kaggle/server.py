@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -293,11 +292,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-def wait_for_call(kaggle: LocalKaggle, call: str, timeout_s: float = 30.0) -> None:
-    """Wait until a call has come."""
-    deadline = time.monotonic() + timeout_s
-    while call not in kaggle.calls:
-        assert time.monotonic() < deadline, kaggle.calls
-        time.sleep(0.01)
