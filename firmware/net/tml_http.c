@@ -148,14 +148,14 @@ static int await_connection(tml_http *http) {
 }
 
 void tml_http_wait(const tml_http *http, uint32_t timeout_ms) {
-    struct pollfd ready = {.fd = http->fd, .events = POLLIN};
+    /* With nothing to watch this only waits: lwIP refuses no entries, and ESP-IDF no array. */
+    struct pollfd ready = {.fd = http->state == IDLE ? -1 : http->fd, .events = POLLIN};
     if (http->state == CONNECTING) {
         ready.events = POLLOUT;
     } else if (http->state == SENDING) {
         ready.events = POLLOUT | POLLIN;
     }
-    bool watching = http->fd >= 0 && http->state != IDLE;
-    (void)poll(&ready, watching ? 1 : 0, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+    (void)poll(&ready, 1, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
 }
 
 /* ---- the request ---- */

@@ -121,7 +121,7 @@ static void add_count(tml_text *out, const char *name, uint64_t value) {
 }
 
 static void add_identity(const puller *p, tml_text *out) {
-    const uint8_t *model = p->config->model->sha256;
+    const uint8_t *model = p->session->model->sha256; /* which may have been uploaded */
     tml_text_add(out, "protocol=1");
     add_value(out, "board", p->port.board);
     add_value(out, "chip", p->port.chip);
@@ -271,8 +271,10 @@ int puller_run(puller *p, tml_session *session, const tml_config *config) {
     int status = tml_session_init(session, config);
     p->session = session;
     p->config = config;
-    add_identity(p, &text);
-    tml_console_say(&p->console, "ready", identity);
+    if (status == TML_OK) {
+        add_identity(p, &text);
+        tml_console_say(&p->console, "ready", identity);
+    }
     while (!p->gone && status == TML_OK) {
         p->changed = false;
         if (p->pull.status == TML_PULL_GOES_ON) {
