@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.boards.espboard import EspBoard
+from pytest_tinyml.boards.espidf import WALL
+from pytest_tinyml.engines.tflmops import operators_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +28,7 @@ class Esp32CamKind:
     engine = "tflm"
     hardware = True
     links: tuple[str, ...] = ("http",)
-    clocks: tuple[str, ...] = ("wall", "cycles")
+    clocks: tuple[str, ...] = (WALL, "cycles")
     options: Mapping[str, str] = {}
     embedded_services = "esp,idf"
     """The services of pytest-embedded that a board of this kind has: it lends its port to the fixture ``dut``."""
@@ -38,6 +40,7 @@ class Esp32CamKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
+        operators_of(model)
 
     def create(self, request: BoardRequest) -> EspBoard:
         """See `BoardKind.create`."""

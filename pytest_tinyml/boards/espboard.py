@@ -156,7 +156,9 @@ class EspBoard(StreamedBoard):
             UsageError: it is for another model.
         """
         model = self.request.model
-        build = espidf.find_build(self.request.device) or espidf.build_app(self._kind, model)
+        build = espidf.find_build(self.request.device) or espidf.build_app(
+            self._kind, model, self.request.clock or espidf.WALL
+        )
         if build.model_sha256 != model.sha256 and not build.loads_models:
             msg = (
                 f"{build.folder} was built with another model ({build.model_sha256[:12]}) than {model.name!r} "

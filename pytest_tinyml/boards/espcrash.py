@@ -26,7 +26,7 @@ _PANIC: Final = re.compile(
 )
 _BROWNOUT: Final = "Brownout"
 # The ROM's first line after a reset, with its cause; and what the firmware says when it has started.
-_RESTART: Final = re.compile(r"\brst:0x[0-9a-f]+ \((\w+)\)|tinyml: ready ")
+_RESTART: Final = re.compile(r"\brst:0x[0-9a-f]+ \((\w+)\)|tinyml: (?:ready |note (restarted after .*))")
 _OVER: Final = re.compile(r"Rebooting\.\.\.|ELF file SHA256|\brst:0x")
 _BACKTRACE: Final = re.compile(r"Backtrace: ?((?:0x[0-9a-f]{8}:0x[0-9a-f]{8} ?)+)", re.IGNORECASE)
 _DUMP_S: Final = 2.0
@@ -65,7 +65,7 @@ class CrashWatch:
             return None
         if panic is None:
             assert restart is not None  # noqa: S101 - else there is nothing to say
-            return f"the board restarted{f' ({restart[1]})' if restart[1] else ''}"
+            return f"the board restarted{f' ({restart[1] or restart[2]})' if restart[1] or restart[2] else ''}"
         if _BROWNOUT in panic[0]:
             return (
                 f"the board's supply voltage broke down ({panic[0].strip()}): use a supply of 5 V and 1 A, short cables"

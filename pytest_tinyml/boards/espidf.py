@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.espport import missing_package
 from pytest_tinyml.engines import tflm
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
-from pytest_tinyml.firmware.build import first_error, run_step
+from pytest_tinyml.firmware.build import LOG, first_error, run_step
 from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.records import Model
 
+WALL: Final = "wall"
+"""The clock of an application that was not asked for another."""
 DESCRIPTION: Final = "tinyml-build.json"
 _FIELDS: Final = ("firmware_sha256", "model_sha256", "version")
 
@@ -121,12 +122,13 @@ def read_build(folder: Path, app_path: Path) -> AppBuild:
     )
 
 
-def build_app(name: str, model: Model) -> AppBuild:
+def build_app(name: str, model: Model, clock: str) -> AppBuild:
     """Build an application of ``firmware/apps`` with idf.py, in a folder of the cache that is built on the next time.
 
     Args:
         name: of the application.
         model: goes into it.
+        clock: what inferences are timed with.
 
     Raises:
         UsageError: ESP-IDF was not found; with the other way.
@@ -146,16 +148,22 @@ def build_app(name: str, model: Model) -> AppBuild:
         tool, install = "idf.py", f"IDF_PATH is {root!r}, which has no tools/idf.py; install ESP-IDF 5.1 or later"
         raise MissingToolError(tool, f"building firmware for board {name!r}", install)
     project = assets_dir("firmware") / "apps" / name
-    folder = cache_dir() / "esp-idf" / f"{name}-{model.sha256[:16]}"
+    folder = cache_dir() / "esp-idf" / f"{name}-{clock}-{model.sha256[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
-    settings = [f"-DTML_MODEL_DIR={tflm.generated(model).folder}", f"-DTML_FIRMWARE_VERSION={__version__}"]
-    settings.append(f"-DSDKCONFIG={folder / 'sdkconfig'}")
-    command = [python, str(idf), "-C", str(project), "-B", str(folder), *settings, "build"]
+    settings = {
+        "SDKCONFIG": folder / "sdkconfig",  # else it would be in the sources
+        "TML_MODEL_DIR": tflm.generated(model).folder,
+        "TML_BOARD": name,
+        "TML_CLOCK": clock,
+        "TML_FIRMWARE_VERSION": __version__,
+    }
+    defined = [f"-D{key}={value}" for key, value in settings.items()]
+    command = [python, str(idf), "-C", str(project), "-B", str(folder), *defined, "build"]
     code, output = run_step(command)
-    log = folder / "tinyml-build.log"
+    log = folder / LOG
     log.write_text(output, encoding="utf-8")
     if code != 0:
         tail = "\n".join(f"    {line}" for line in output.splitlines()[-20:])
-        msg = f"{shlex.join(command[1:2])} failed for board {name!r}: {first_error(output)}\n{tail}"
+        msg = f"the firmware of board {name!r} does not build: {first_error(output)}\n{tail}"
         raise BuildError(msg, log)
     return read_build(folder, project)

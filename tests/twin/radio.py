@@ -65,7 +65,7 @@ class Radio:
                     if key.fileobj is self._listener:
                         self._accept()
                     elif key.fileobj in self._peers:
-                        self._relay(key.fileobj)  # type: ignore[arg-type]  # sockets only are registered
+                        self._relay(key.fileobj)
                 if self._losses and self._passed >= self._losses[0].after_bytes:
                     self._fade(self._losses.pop(0).seconds)
             self._drop_all()
