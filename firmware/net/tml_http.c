@@ -182,7 +182,7 @@ static ssize_t send_rest(tml_http *http) {
     if (count == 2) {
         message.msg_iovlen = 2;
     }
-    return sendmsg(http->fd, &message, MSG_NOSIGNAL);
+    return sendmsg(http->fd, &message, TML_SEND_FLAGS);
 }
 
 /* Returns the bytes that came, 0 at the connection's end, -1 if there are none now, -2 if it is broken. */

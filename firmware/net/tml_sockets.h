@@ -27,8 +27,11 @@
 #include <unistd.h>
 #endif
 
-#ifndef MSG_NOSIGNAL /* a C library without signals */
-#define MSG_NOSIGNAL 0
+/* A connection that is lost shall be an error, not a signal. lwIP knows the flag's name, and refuses it in sendmsg. */
+#if defined(__linux__) && !defined(TML_SOCKETS_LWIP)
+#define TML_SEND_FLAGS MSG_NOSIGNAL
+#else
+#define TML_SEND_FLAGS 0
 #endif
 
 #endif
