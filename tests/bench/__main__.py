@@ -7,6 +7,7 @@ import sys
 from tests.bench import (
     bench_campaign,
     bench_emulated,
+    bench_http,
     bench_references,
     bench_serial,
     bench_startup,
@@ -14,7 +15,7 @@ from tests.bench import (
     bench_zoo,
 )
 
-ALL = (bench_wire, bench_campaign, bench_zoo, bench_emulated, bench_references, bench_serial, bench_startup)
+ALL = (bench_wire, bench_campaign, bench_zoo, bench_emulated, bench_http, bench_references, bench_serial, bench_startup)
 
 
 def main() -> int:

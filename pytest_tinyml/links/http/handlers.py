@@ -216,7 +216,7 @@ async def _read(request: BaseRequest, connection: Connection, limit: int) -> byt
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _binary(content: bytes) -> web.Response:
+def _binary(content: bytes | bytearray) -> web.Response:
     return web.Response(body=content, headers={"Content-Type": _BINARY, "Server": "tinyml"})
 
 

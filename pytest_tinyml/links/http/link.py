@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 CAPACITY: Final = 1 << 22
 """Bytes that may wait in one direction: above any receive window worth having, and a bound on what a board can make
 the host keep."""
+GATHERED: Final = 1 << 18
+"""An exchange that waits is answered at once when so many bytes are there, ..."""
+GATHER_S: Final = 0.005
+"""... when this time has passed, and when the host has nothing more to say for now."""
 
 
 class HttpLink:
@@ -40,9 +44,10 @@ class HttpLink:
         self.ended = ""
         """Why nothing more comes; empty as long as something may."""
         self._changed, self._wake = changed, wake
-        self._outbox: deque[bytes] = deque()
+        self._outbox = bytearray()
         self._inbox: deque[bytes] = deque()
-        self._out_bytes = self._in_bytes = 0
+        self._in_bytes = 0
+        self._put_at = 0.0
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Wait until a session has begun on this link; returns whether one has.
@@ -57,21 +62,28 @@ class HttpLink:
             return bool(self.session)
 
     def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, bytes]:
-        """See `Link.exchange`; takes nothing before the board has come, or while it does not fetch what waits."""
+        """See `Link.exchange`; takes nothing before the board has come, or while it does not fetch what waits.
+
+        What is taken is answered to the board when much has gathered, or when the host calls this again.
+        """
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while True:
                 taken = self._put(out)
                 received = self._drain()
+                now = time.monotonic()
+                if self._outbox and (len(self._outbox) >= GATHERED or now > self._put_at + GATHER_S):
+                    self._wake()
                 if taken or received:
                     self.used = True
                     return taken, received
                 if self.ended:
                     raise LinkClosedError(self.ended)
-                left = deadline - time.monotonic()
-                if left <= 0:
+                if now >= deadline:
                     return 0, b""
-                self._changed.wait(left)
+                if self._outbox:
+                    self._wake()
+                self._changed.wait(deadline - now)
 
     def close(self) -> None:
         """See `Link.close`."""
@@ -91,8 +103,7 @@ class HttpLink:
         """Say why nothing more comes, if that was not said before."""
         if not self.ended:
             self.ended = why
-            self._outbox.clear()
-            self._out_bytes = 0
+            self._outbox = bytearray()
             self._changed.notify_all()
 
     def receive(self, body: bytes) -> bool:
@@ -112,24 +123,22 @@ class HttpLink:
         """Whether there is something to fetch."""
         return bool(self._outbox)
 
-    def fetch(self) -> bytes:
+    def fetch(self) -> bytearray:
         """Return what waits for the board."""
-        full = self._out_bytes >= CAPACITY
-        data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
-        self._outbox.clear()
-        self._out_bytes = 0
-        if full:
+        data, self._outbox = self._outbox, bytearray()
+        if len(data) >= CAPACITY:
             self._changed.notify_all()
         return data
 
     def _put(self, out: memoryview) -> int:
         if not out or not self.session or self.ended:
             return 0
-        taken = min(len(out), CAPACITY - self._out_bytes)
+        taken = min(len(out), CAPACITY - len(self._outbox))
         if taken:
-            self._outbox.append(bytes(out[:taken]))
-            self._out_bytes += taken
-            self._wake()
+            if not self._outbox:
+                self._put_at = time.monotonic()
+            # Copied, as frames that are kept until they are fetched make the allocator give memory back and take it.
+            self._outbox += out[:taken]
         return taken
 
     def _drain(self) -> bytes:

@@ -39,7 +39,7 @@ class Exchange:
         """Have no answer yet."""
         self.link, self.number, self.crc = link, number, crc
         self.ready: asyncio.Future[None] = loop.create_future()
-        self.answer: bytes | None = None
+        self.answer: bytearray | None = None
 
 
 class Port:
@@ -81,7 +81,7 @@ class Port:
             self._end("the image server was closed")
             self._wake()
 
-    async def exchange(self, session: str, number: int, body: bytes) -> bytes:
+    async def exchange(self, session: str, number: int, body: bytes) -> bytearray:
         """Carry one exchange out, or repeat its answer; in the server's loop.
 
         Raises:
