@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,10 @@ def null_model() -> Model:
 
 def run_once(board: NativeBoard, model: Model, dataset: Dataset, engine: str, folder: Path) -> tuple[float, float]:
     """Run one campaign from data set to journal; returns wall seconds and the engine's own seconds."""
+    link = board.link_name
     encoder = SampleEncoder(model, dataset)
     reference = ReferenceRun(NullReference(), model, dataset, encoder, samples=len(dataset))
-    settings = CampaignSettings(kind="bench", engine=engine, link="socket", samples=len(dataset), fresh=True)
+    settings = CampaignSettings(kind="bench", engine=engine, link=link, samples=len(dataset), fresh=True)
     with Journal(folder / f"{time.monotonic_ns()}.sqlite") as journal:
         campaign = Campaign(
             model, dataset, [board], encoder=encoder, journal=journal, reference=reference, settings=settings
@@ -96,17 +98,16 @@ def run_once(board: NativeBoard, model: Model, dataset: Dataset, engine: str, fo
 def main() -> int:
     """Print the table."""
     dataset = load_dataset("mnist-28k")
-    print(f"| board | images | wall s | engine s | wall / engine | images/s | median of {ROUNDS} |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"| board | link | images | wall s | engine s | wall / engine | images/s | median of {ROUNDS} |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="tinyml-bench-") as scratch:
         folder = Path(scratch)
-        for name, model, kind, engine in (
-            ("native, S0", load_model("s0-ptq"), NativeBoard, "aot"),
-            ("native, engine that does nothing", null_model(), NullBoard, "null"),
-        ):
+        s0 = ("native, S0", load_model("s0-ptq"), NativeBoard, "aot")
+        nothing = ("native, engine that does nothing", null_model(), NullBoard, "null")
+        for (name, model, kind, engine), link in product((s0, nothing), ("socket", "http")):
             rounds = []
             for _ in range(ROUNDS):
-                board = kind(BoardRequest(model=model, work_dir=folder))
+                board = kind(BoardRequest(model=model, work_dir=folder, link=link))
                 rounds.append(run_once(board, model, dataset, engine, folder))
             wall, engine_s = min(rounds, key=lambda pair: pair[0] / pair[1])
             ratios = [w / e for w, e in rounds]
@@ -116,7 +117,7 @@ def main() -> int:
                 f"ratio {statistics.median(ratios):.3f}" if engine == "aot" else f"{statistics.median(rates):,.0f}/s"
             )
             best = f"{wall:.2f} | {engine_s:.2f} | {ratio} | {len(dataset) / wall:,.0f}"
-            print(f"| {name} | {len(dataset):,} | {best} | {spread} |")
+            print(f"| {name} | {link} | {len(dataset):,} | {best} | {spread} |")
     return 0
 
 
