@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 # Modules by board name, imported when the board is asked for: a board's imports are its own business.
 _OURS: Final = {
-    "esp32cam": "pytest_tinyml.boards.esp32cam",
     "http-client": "pytest_tinyml.boards.httpclient",
     "native": "pytest_tinyml.boards.native",
     "qemu-stm32f405": "pytest_tinyml.boards.qemu_stm32f405",
     "qemu-xtensa": "pytest_tinyml.boards.qemu_xtensa",
     "tflm": "pytest_tinyml.boards.tflm",
+    "esp32cam": "pytest_tinyml.boards.esp32cam",
 }
 
 
