@@ -137,7 +137,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     *,
     boards: Sequence[str],
     model: str,
-    dataset: str,
+    dataset: str | Dataset,
     reference: str,
     preprocess: str | None = None,
     limit: int | None = None,
@@ -163,7 +163,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     chosen = choose_model(model, preprocess)
     for kind in kinds:
         kind.check(chosen)
-    data = load_dataset(dataset)
+    data = load_dataset(dataset) if isinstance(dataset, str) else dataset
     if data.images.dtype.kind == "f" and chosen.preprocess.assumed:
         # No card says otherwise, and float samples are not pixels.
         chosen = replace(chosen, preprocess=PreprocessSpec(kind="none", assumed=True))

@@ -1,4 +1,4 @@
-"""The summary of a session with several boards: a column per board, then what each has to say for itself."""
+"""The summary of a session with several boards or models: a column per run, then what each has to say for itself."""
 
 from __future__ import annotations
 
@@ -63,17 +63,21 @@ _ROWS: Final[tuple[tuple[str, Callable[[dict[str, Any]], str]], ...]] = (
 
 
 def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the lines of the terminal summary for the results of several boards (docs/reference/results.md)."""
+    """Return the lines of the terminal summary for the results of several runs (docs/reference/results.md)."""
     first = found[0]
     reference = first["reference"]
-    head = f"{first['model']['name']}, {first['dataset']['count']:,} of {first['dataset']['name']}"
+    models = list(dict.fromkeys(results["model"]["name"] for results in found))
+    names = _names(found)
+    head = f"{', '.join(models)}, {first['dataset']['count']:,} of {first['dataset']['name']}"
     lines = [f"{head}, against {reference['name']} {reference['version']}"]
-    lines += _table([("", [results["board"]["name"] for results in found])] + [
+    lines += _table([("", names)] + [
         (label, [cell(results) for results in found]) for label, cell in _ROWS
     ])  # fmt: skip
+    if not first["dataset"]["labelled"]:
+        lines.append(f"  {first['dataset']['name']} has no labels: the host's predictions stand in for them")
     if any(_latency(results).endswith("*") for results in found):
         lines.append("  * wall clock of this computer: shown, never gated")
-    for results in found:
+    for name, results in zip(names, found, strict=True):
         problems = results["problems"]
         said = [*problems[:SHOWN_PROBLEMS]]
         if len(problems) > SHOWN_PROBLEMS:
@@ -85,10 +89,21 @@ def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
         if resumed:
             said.append(f"{resumed:,} samples are from an earlier session")
         said += remarks(results)
-        name = results["board"]["name"]
+        if len(models) > 1:
+            said += cross_check_lines(results["reference"])
         lines += [f"  {name}: {line.strip()}" for line in said]
+    if len(models) > 1:
+        return lines
     # The host's runtimes and the preprocessing are the same for all; who was done last knows the most.
     return lines + [f"  {line}" for line in cross_check_lines(found[-1]["reference"])]
+
+
+def _names(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what tells the runs apart: board, model, or both."""
+    both = [(results["board"]["name"], results["model"]["name"]) for results in found]
+    if len({model for _, model in both}) == 1:
+        return [board for board, _ in both]
+    return [model if len({board for board, _ in both}) == 1 else f"{board}-{model}" for board, model in both]
 
 
 def _table(rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SESSION: Final = "tinyml-session"
 """Name of the plugin object that a session with ``--board`` has."""
 HARNESS: Final = "_tinyml_harness"
-"""Name of the fixture that all others rest on; with several boards the plugin parametrises it."""
+"""Name of the fixture that all others rest on; with several boards or models the plugin parametrises it."""
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,8 @@ def _tinyml_harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     harness = session.harness(getattr(request, "param", None))
     if harness is None:
         pytest.fail(
-            "--board names several boards: take the fixture as an argument (or with pytest.mark.usefixtures), "
-            "so that the test runs once per board",
+            "there are several boards or models: take the fixture as an argument (or with pytest.mark.usefixtures), "
+            "so that the test runs once for each",
             pytrace=False,
         )
     yield harness

@@ -34,13 +34,14 @@ class Harness:
     Args:
         config: of the session.
         settings: of the session.
+        name: of the run among those of the session.
         plan: what is to be done with this board.
         campaign: does it.
         folder: receives results.json.
         talk: tells the user what happens.
 
     Attributes:
-        name: of the kind of board.
+        name: what tells its run from the session's others: the board, the model, or both.
         settings: of the session.
         plan: see there.
         campaign: see there.
@@ -54,10 +55,18 @@ class Harness:
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, *, plan: Plan, campaign: Campaign, folder: Path, talk: Talk
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        *,
+        name: str,
+        plan: Plan,
+        campaign: Campaign,
+        folder: Path,
+        talk: Talk,
     ) -> None:
         """Do nothing yet."""
-        self.name, self.settings, self.plan, self.campaign = plan.kind.name, settings, plan, campaign
+        self.name, self.settings, self.plan, self.campaign = name, settings, plan, campaign
         self.current = ""
         self.broken: tuple[str, TinymlError] | None = None
         self.failures: list[str] = []

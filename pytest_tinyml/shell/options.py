@@ -78,8 +78,8 @@ def _key_and_value(text: str) -> tuple[str, str]:
 
 
 OPTIONS = (
-    Option(name="model", metavar="MODEL", parse=str, default="s0-ptq",
-           help="zoo name (tinyml models list) or a .tflite file"),
+    Option(name="model", metavar="MODEL", parse=str, default=("s0-ptq",), many=True,
+           help="zoo name (tinyml models list) or a .tflite file; may be given several times, for a run each"),
     Option(name="dataset", metavar="DATA", parse=str, default="mnist-28k",
            help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files"),
     Option(name="preprocess", metavar="SPEC", parse=str, default=None,
@@ -110,7 +110,7 @@ OPTIONS = (
     Option(name="submit-timeout", metavar="S", parse=_positive(" of seconds"), default=120.0,
            help="longest wait for the upload of a submission, and for its public score, in seconds"),
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
-           help="folder for results.json and logs; with several boards, of a folder for each"),
+           help="folder for results.json and logs; with several boards or models, of a folder for each"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
     Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
@@ -123,7 +123,7 @@ class Settings:
     """The options of one pytest session, parsed; see `OPTIONS` for their meaning."""
 
     boards: tuple[str, ...]
-    model: str
+    models: tuple[str, ...]
     dataset: str
     preprocess: str | None
     limit: int | None
@@ -208,10 +208,13 @@ def read_settings(config: pytest.Config, boards: str) -> Settings:
     typed = {key: config.getoption(f"tinyml_{key}") is not None for key in values}
     for key in ("report", "journal"):
         values[key] = (here if typed[key] else project) / values[key]
-    for key in ("model", "dataset"):
+
+    def located(key: str, name: str) -> str:
         configured = not typed[key] and config.getini(f"tinyml_{key}")
-        if configured and (project / configured.partition("#")[0]).exists():
-            values[key] = str(project / configured)
+        return str(project / name) if configured and (project / name.partition("#")[0]).exists() else name
+
+    values["dataset"] = located("dataset", values["dataset"])
+    values["models"] = tuple(located("model", name) for name in values.pop("model"))
     return Settings(boards=_board_names(boards), fresh=config.getoption("--tinyml-fresh"), **values)
 
 

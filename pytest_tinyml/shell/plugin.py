@@ -46,10 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test per board of several, and one per shard for every test that asks for ``tinyml_shard``."""
+    """Make one test per run of several, and one per shard for every test that asks for ``tinyml_shard``."""
     session: Session | None = metafunc.config.pluginmanager.get_plugin(fixtures.SESSION)
     if session is not None and session.several and fixtures.HARNESS in metafunc.fixturenames:
-        metafunc.parametrize(fixtures.HARNESS, session.settings.boards, indirect=True, scope="session")
+        metafunc.parametrize(fixtures.HARNESS, session.names, indirect=True, scope="session")
     if "tinyml_shard" not in metafunc.fixturenames:
         return
     shards: Iterable[range] = [range(0)] if session is None else session.shards()

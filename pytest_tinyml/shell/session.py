@@ -1,4 +1,4 @@
-"""One pytest session with ``--board``: a harness per board, one after the other, and what they have found."""
+"""One pytest session with ``--board``: a harness per run (model x board), one after the other, and what they found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Session:
 
     Attributes:
         settings: the options.
-        harnesses: one per board that was asked for, in that order; there when the session has started.
+        harnesses: one per board and model that were asked for, in that order; there when the session has started.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
@@ -44,17 +44,22 @@ class Session:
 
     @property
     def several(self) -> bool:
-        """Whether more than one board was asked for, so that tests run once per board."""
-        return len(self.settings.boards) > 1
+        """Whether more than one board or model was asked for, so that tests run once per each."""
+        return len(self.settings.boards) * len(self.settings.models) > 1
+
+    @property
+    def names(self) -> list[str]:
+        """What tests are parametrised with."""
+        return [harness.name for harness in self.harnesses]
 
     def harness(self, name: str | None) -> Harness | None:
-        """Return the harness of a board; without a name, the only one there is, or None."""
+        """Return the harness of a run; without a name, the only one there is, or None."""
         if name is None:
             return None if self.several else self.harnesses[0]
         return next(harness for harness in self.harnesses if harness.name == name)
 
     def shards(self) -> Iterable[range]:
-        """Cut the samples into shards, one test each; the same for every board."""
+        """Cut the samples into shards, one test each; the same for every run."""
         total, size = self.harnesses[0].plan.samples, self.settings.shard_size
         return [range(start, min(start + size, total)) for start in range(0, total, size)]
 
@@ -69,12 +74,13 @@ class Session:
             Harness(
                 self._config,
                 self.settings,
+                name=name,
                 plan=plan,
                 campaign=campaign,
                 folder=folder,
-                talk=Talk(self._config, plan.kind.name if self.several else ""),
+                talk=Talk(self._config, name if self.several else ""),
             )
-            for plan, campaign, folder in plan_session(self._config, self.settings)
+            for name, plan, campaign, folder in plan_session(self._config, self.settings)
         )
         if self.settings.submit is not None and self.harnesses[0].dataset.labels is not None:
             Talk(self._config, "").say(other_data(self.harnesses[0].dataset.name, self.settings.submit))
@@ -84,8 +90,9 @@ class Session:
         """Say what will be run; called before the session's checks, so from the options."""
         settings = self.settings
         folder = Talk(self._config, "").relative(settings.report)
-        boards = f"board{'s' if self.several else ''} {', '.join(settings.boards)}"
-        what = f"model {settings.model}, {boards}, data {settings.dataset}"
+        boards = f"board{'s' if len(settings.boards) > 1 else ''} {', '.join(settings.boards)}"
+        models = f"model{'s' if len(settings.models) > 1 else ''} {', '.join(settings.models)}"
+        what = f"{models}, {boards}, data {settings.dataset}"
         then = "" if settings.submit is None else f", then submit to {settings.submit}"
         return [f"tinyml: {what}, reference {settings.reference}, report {folder}{then}"]
 
@@ -98,7 +105,7 @@ class Session:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
-        """Keep the tests of a board together, whatever other plugins did to the order.
+        """Keep the tests of a run together, whatever other plugins did to the order.
 
         Two boards that run at the same time would share the processors, and neither's latency would mean anything.
         A submission comes last, and is not deselected: it was asked for.
@@ -106,13 +113,14 @@ class Session:
         last = [item for item in items if _submits(item)][:1]
         yield
         items[:] = [item for item in items if not _submits(item)]
-        items.sort(key=lambda item: self.settings.boards.index(_board_of(item) or self.settings.boards[0]))
+        names = self.names
+        items.sort(key=lambda item: names.index(_run_of(item) or names[0]))
         items += last
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Remember whose test is running; when a board has failed for good, the tests that need it skip."""
-        harness = self.harness(_board_of(item))
+        harness = self.harness(_run_of(item))
         # A failure of a marked test that takes no fixture speaks for none of several boards, so for all.
         concerned = self.harnesses if harness is None else (harness,)
         if uses_board(item):
@@ -167,7 +175,7 @@ class Session:
         for harness in self.harnesses:
             who = f"{harness.name}: " if self.several else ""
             if harness.results is None:
-                yield f"{who}no test of this board was run"
+                yield f"{who}no test of this {'board' if len(self.settings.models) == 1 else 'run'} was run"
                 continue
             answered, wanted = harness.results["metrics"]["count"], harness.results["dataset"]["count"]
             if 0 < answered < wanted:
@@ -179,8 +187,8 @@ class Session:
         return [f"  results: {talk.relative(path)}" for path in written]
 
 
-def _board_of(item: pytest.Item) -> str | None:
-    """Return the board that a test is parametrised with; None with one board, or if it uses none."""
+def _run_of(item: pytest.Item) -> str | None:
+    """Return the run that a test is parametrised with; None with one run, or if it uses none."""
     callspec = getattr(item, "callspec", None)
     name: str | None = None if callspec is None else callspec.params.get(HARNESS)
     return name

@@ -27,37 +27,42 @@ INSTRUCTIONS: Final = "instructions"
 LIMIT_US, LIMIT_COUNT = "--tinyml-max-latency", "--tinyml-max-instructions"
 
 
-def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[Plan, Campaign, Path]]:
-    """Make plan, campaign and report folder of each kind of board of a session.
+def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, Plan, Campaign, Path]]:
+    """Make name, plan, campaign and report folder of each run of a session: of each model on each kind of board.
 
     Raises:
         pytest.UsageError: with one message that says what is wrong and what would do.
     """
     registry = Registry()
-    made: list[tuple[Plan, Campaign, Path]] = []
+    made: list[tuple[str, Plan, Campaign, Path]] = []
     try:
         config.hook.pytest_tinyml_boards(registry=registry)
-        plans = make_plans(
-            registry,
-            boards=settings.boards,
-            model=settings.model,
-            dataset=settings.dataset,
-            reference=settings.reference,
-            preprocess=settings.preprocess,
-            limit=settings.limit,
-            max_lsb=settings.max_lsb,
-            link=settings.link,
-            clock=_clock(settings, [registry.get(name) for name in settings.boards]),
-            count=settings.count,
-            options=settings.option,
-            host=settings.host,
-            device=device_options(config),
-        )
+        plans: list[Plan] = []
+        for model in settings.models:
+            plans += make_plans(
+                registry,
+                boards=settings.boards,
+                model=model,
+                dataset=plans[0].dataset if plans else settings.dataset,
+                reference=settings.reference,
+                preprocess=settings.preprocess,
+                limit=settings.limit,
+                max_lsb=settings.max_lsb,
+                link=settings.link,
+                clock=_clock(settings, [registry.get(name) for name in settings.boards]),
+                count=settings.count,
+                options=settings.option,
+                host=settings.host,
+                device=device_options(config),
+            )
+        # All models of a board one after the other: between them it need not be another one's turn.
+        plans.sort(key=lambda plan: settings.boards.index(plan.kind.name))
+        names = run_names(plans)
         for plan in plans:
             check_limits(plan, settings)
-        check_request(plans, settings, online=not config.option.collectonly)
-        for plan in plans:
-            folder = settings.report if len(plans) == 1 else settings.report / plan.kind.name
+        check_request(plans, names, settings, online=not config.option.collectonly)
+        for name, plan in zip(names, plans, strict=True):
+            folder = settings.report if len(plans) == 1 else settings.report / name
             check_folder(folder)
             campaign = make_campaign(
                 plan,
@@ -66,12 +71,30 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[Plan, 
                 timeout_s=settings.timeout,
                 fresh=settings.fresh,
             )
-            made.append((plan, campaign, folder))
+            made.append((name, plan, campaign, folder))
     except TinymlError as error:
-        for _, campaign, _ in made:
+        for _, _, campaign, _ in made:
             campaign.close_journal()
         raise pytest.UsageError(str(error)) from error
     return made
+
+
+def run_names(plans: Sequence[Plan]) -> list[str]:
+    """Return what tells the runs of a session apart: board, model, or both; of a single run, its board.
+
+    Raises:
+        UsageError: two models have one name.
+    """
+    boards = {plan.kind.name for plan in plans}
+    models = {plan.model.name for plan in plans}
+    both = [(plan.kind.name, plan.model.name) for plan in plans]
+    twice = next((pair for pair in both if both.count(pair) > 1), None)
+    if twice is not None:
+        msg = f"--tinyml-model: two models are called {twice[1]!r}; rename one, so that they can be told apart"
+        raise UsageError(msg)
+    if len(models) == 1:
+        return [board for board, _ in both]
+    return [model if len(boards) == 1 else f"{board}-{model}" for board, model in both]
 
 
 def _clock(settings: Settings, kinds: Sequence[BoardKind]) -> str | None:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 FILE: Final = "submission.csv"
 
 
-def check_request(plans: Sequence[Plan], settings: Settings, *, online: bool) -> None:
+def check_request(plans: Sequence[Plan], names: Sequence[str], settings: Settings, *, online: bool) -> None:
     """Refuse a submission that cannot come about, before anything is run.
 
     Args:
         plans: of the session.
+        names: of its runs.
         settings: of the session.
         online: also ask Kaggle whether the credentials are good and the competition takes submissions.
 
@@ -39,10 +40,9 @@ def check_request(plans: Sequence[Plan], settings: Settings, *, online: bool) ->
         return
     competition = get_competition(settings.submit)
     if len(plans) > 1:
-        names = ", ".join(plan.kind.name for plan in plans)
         msg = (
-            f"--tinyml-submit {competition.name} is for one run, but these are {len(plans)} ({names}): take one board, "
-            "or submit the run of your choice afterwards with tinyml submit --run ID"
+            f"--tinyml-submit {competition.name} is for one run, but these are {len(plans)} ({', '.join(names)}): take "
+            "one board and one model, or submit the run of your choice afterwards with tinyml submit --run ID"
         )
         raise UsageError(msg)
     (plan,) = plans

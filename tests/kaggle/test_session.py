@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ASKED = [SIGN_IN, SIGN_IN, LIST]
 """The calls of the check before the run: the client signs in when it is imported, and again when it is told to."""
+DIGITS = ("--board", "tflm", "--tinyml-model", "s1-ptq", "--tinyml-dataset", "digits.npz")
 OWN_TEST = "def test_mine(tinyml_model):\n    assert tinyml_model.name == {name!r}\n"
 
 
@@ -196,7 +197,7 @@ NOT_TO_BE_DONE: dict[str, tuple[tuple[str, ...], str]] = {
         (*SUBMIT, "--tinyml-limit=30"),
         "digit-recognizer takes 40 predictions, but this is a run over 30 samples of own",
     ),
-    "classes": ((*SUBMIT, "--tinyml-model=s1-ptq", "--tinyml-dataset=digits.npz"), "has 5 classes, but the model's"),
+    "classes": ((*DIGITS, "--tinyml-submit=digit-recognizer"), "has 5 classes, but the model's output has 10"),
     "boards": ((*SUBMIT, "--board", "native,tflm"), "is for one run, but these are 2 (native, tflm): take one board"),
     "time": ((*TFLM, "--tinyml-submit-timeout=0"), "--tinyml-submit-timeout: '0' must be a positive number of seconds"),
     "no board": (("--tinyml-submit=digit-recognizer",), "add --board NAME"),
