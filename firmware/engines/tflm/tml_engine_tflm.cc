@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "model.h"
+#include "tensorflow/lite/micro/arena_allocator/single_arena_buffer_allocator.h"
+#include "tensorflow/lite/micro/memory_planner/greedy_memory_planner.h"
+#include "tensorflow/lite/micro/micro_allocator.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tml.h"
@@ -17,10 +21,6 @@
 #endif
 
 namespace {
-
-/* TensorFlow Lite Micro places its own first objects (allocator, memory planner) without checking that they fit. They
- * take less than 1 KiB where pointers have 8 bytes. */
-constexpr size_t kSmallestArena = 2048;
 
 #if TML_TFLM_STATIC_ARENA
 alignas(TML_TFLM_ALIGNMENT) uint8_t static_arena[TML_TFLM_ARENA_BYTES];
@@ -38,7 +38,79 @@ struct {
     const tml_model *described;
 } current = {nullptr, 0, &tml_the_model};
 
-alignas(tflite::MicroInterpreter) uint8_t storage[sizeof(tflite::MicroInterpreter)];
+/* An arena whose persistent part never runs out while a model is prepared: TensorFlow Lite Micro's kernels write to
+ * what they asked for without looking whether they got it. What the arena lacks is lent from the heap, the preparation
+ * goes on to its end, and is then refused. */
+class LendingAllocator final : public tflite::SingleArenaBufferAllocator {
+  public:
+    using SingleArenaBufferAllocator::SingleArenaBufferAllocator;
+
+    ~LendingAllocator() override {
+        while (lent_ != nullptr) {
+            Loan *next = lent_->next;
+            std::free(lent_);
+            lent_ = next;
+        }
+    }
+
+    uint8_t *AllocatePersistentBuffer(size_t size, size_t alignment) override {
+        /* The arena's own arithmetic goes below its start for more than it holds, and then finds room there. */
+        uint8_t *own = size + alignment <= GetAvailableMemory(1)
+                           ? SingleArenaBufferAllocator::AllocatePersistentBuffer(size, alignment)
+                           : nullptr;
+        return own != nullptr ? own : lend(size, alignment);
+    }
+
+    size_t lent_bytes() const {
+        return lent_bytes_;
+    }
+
+    TF_LITE_REMOVE_VIRTUAL_DELETE
+
+  private:
+    struct Loan {
+        Loan *next;
+    };
+
+    uint8_t *lend(size_t size, size_t alignment) {
+        auto *loan = static_cast<Loan *>(std::malloc(sizeof(Loan) + alignment + size));
+        if (loan == nullptr) {
+            return nullptr;
+        }
+        loan->next = lent_;
+        lent_ = loan;
+        lent_bytes_ += size;
+        const uintptr_t at = reinterpret_cast<uintptr_t>(loan + 1);
+        return reinterpret_cast<uint8_t *>((at + alignment - 1) / alignment * alignment);
+    }
+
+    Loan *lent_ = nullptr;
+    size_t lent_bytes_ = 0;
+};
+
+/* Room for what is made anew with each init; TensorFlow Lite Micro's objects cannot be assigned. */
+template <typename T> class Place {
+  public:
+    template <typename... Arguments> T *make(Arguments &&...arguments) {
+        drop();
+        object_ = new (room_) T(static_cast<Arguments &&>(arguments)...);
+        return object_;
+    }
+    void drop() {
+        if (object_ != nullptr) {
+            object_->~T();
+            object_ = nullptr;
+        }
+    }
+
+  private:
+    alignas(T) uint8_t room_[sizeof(T)];
+    T *object_ = nullptr;
+};
+
+Place<LendingAllocator> allocator_place;
+Place<tflite::GreedyMemoryPlanner> planner_place;
+Place<tflite::MicroInterpreter> interpreter_place;
 tflite::MicroInterpreter *interpreter = nullptr;
 char error_text[160] = "";
 
@@ -140,10 +212,10 @@ int check_model(const uint8_t *file, size_t size) {
 }
 
 void drop_interpreter() {
-    if (interpreter != nullptr) {
-        interpreter->~MicroInterpreter();
-        interpreter = nullptr;
-    }
+    interpreter = nullptr;
+    interpreter_place.drop();
+    planner_place.drop();
+    allocator_place.drop();
 }
 
 int prepare(const uint8_t *file, size_t size) {
@@ -151,9 +223,8 @@ int prepare(const uint8_t *file, size_t size) {
     if (status != TML_OK) {
         return status;
     }
-    if (arena == nullptr || !aligned(arena) || arena_size < kSmallestArena) {
-        return fail("an arena of %u bytes: at least %u, aligned to %d, are needed", static_cast<unsigned>(arena_size),
-                    static_cast<unsigned>(kSmallestArena), TML_TFLM_ALIGNMENT);
+    if (arena == nullptr || !aligned(arena)) {
+        return fail("there is no arena, or it is not aligned to %d bytes", TML_TFLM_ALIGNMENT);
     }
     const tflite::MicroOpResolver *resolver = tml_ops();
     if (resolver == nullptr) {
@@ -164,8 +235,15 @@ int prepare(const uint8_t *file, size_t size) {
     if (status != TML_OK) {
         return status;
     }
-    interpreter = new (storage) tflite::MicroInterpreter(model, *resolver, arena, arena_size);
-    if (interpreter->AllocateTensors() != kTfLiteOk) {
+    LendingAllocator *memory = allocator_place.make(arena, arena_size);
+    tflite::MicroAllocator *allocator = tflite::MicroAllocator::Create(memory, planner_place.make());
+    interpreter = interpreter_place.make(model, *resolver, allocator);
+    const TfLiteStatus prepared = interpreter->AllocateTensors();
+    if (memory->lent_bytes() != 0) {
+        return fail("an arena of %u bytes is too small for the model: more than %u are lacking",
+                    static_cast<unsigned>(arena_size), static_cast<unsigned>(memory->lent_bytes()));
+    }
+    if (prepared != kTfLiteOk) {
         return fail("the model cannot be prepared in an arena of %u bytes: too small, or an operator refused its "
                     "tensors; the console has the reason",
                     static_cast<unsigned>(arena_size));
