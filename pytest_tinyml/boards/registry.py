@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # Modules by board name, imported when the board is asked for: a board's imports are its own business.
 _OURS: Final = {
-    "http-client": "pytest_tinyml.boards.httpclient",
     "native": "pytest_tinyml.boards.native",
+    "http-client": "pytest_tinyml.boards.httpclient",
     "qemu-stm32f405": "pytest_tinyml.boards.qemu_stm32f405",
     "qemu-xtensa": "pytest_tinyml.boards.qemu_xtensa",
     "tflm": "pytest_tinyml.boards.tflm",
