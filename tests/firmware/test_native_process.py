@@ -273,6 +273,10 @@ def test_a_fault_happens_once_if_asked(firmware: Firmware, tmp_path: Path) -> No
         ("--tty", "/dev/null", "--max-frame", "0"),
         ("--tty", "/dev/null", "rest"),
         ("--nonsense",),
+        ("--console", "--tty", "/dev/null"),
+        ("--console", "--fd", "3"),
+        ("--console", "--mac", "0123456789AB"),
+        ("--console", "--mac", "0123456789"),
     ],
 )
 def test_bad_arguments_are_explained(firmware: Firmware, arguments: tuple[str, ...]) -> None:

@@ -400,6 +400,36 @@ def test_a_crash_is_reported_before_the_board_is_gone(fast: Firmware, fault: str
     assert (reply.seq, report.code, report.sample_id) == (44, wire.ErrorCode.FAULT, 17)
 
 
+def test_the_console_says_what_the_board_is(program: Path) -> None:
+    """Names and address are those of the command line; the state of this and that is told, secrets are not."""
+    arguments = ("--board", "esp32cam", "--chip", "ESP32 (twin)", "--mac", "a0b1c2d3e4f5")
+    with PullHost(program, *arguments) as host:
+        ready = host.heard[0].split()
+        converse(host, 1)
+        identity = host.command("identity", "ok identity").split()
+        assert host.command("wifi my%20net s3cret", "ok wifi") == "tinyml: ok wifi 127.0.0.1"
+        assert host.command("save", "error save") == "tinyml: error save this board has no place for it"
+        status_line = host.command("status", "ok status")
+        assert host.command("stop", "ok stop") == "tinyml: ok stop"
+        count = len(host.posted)
+        time.sleep(0.3)
+        assert len(host.posted) - count <= 1
+        assert host.command("server 127.0.0.1 0 3 x", "error server").endswith(
+            "host, port, index or token is malformed"
+        )
+        assert host.command("server 127.0.0.1 1 3 a%0Ab", "error server").endswith("is malformed")
+    assert ready[:2] == ["tinyml:", "ready"]
+    assert ready[2:] == identity[3:]
+    fields = dict(word.split("=", 1) for word in identity[3:])
+    assert list(fields) == ["protocol", "board", "chip", "engine", "firmware", "model", "mac"]
+    assert (fields["protocol"], fields["board"], fields["chip"]) == ("1", "esp32cam", "ESP32%20(twin)")
+    assert (fields["engine"], fields["mac"], len(fields["firmware"])) == ("null", "a0b1c2d3e4f5", 64)
+    assert "network=up" in status_line
+    said = "\n".join(host.heard) + host.errors
+    assert host.token not in said
+    assert "s3cret" not in said
+
+
 def test_restart_is_answered_first(program: Path) -> None:
     """RESET of kind 1 reaches the host; then the board waits to be provisioned."""
     with PullHost(program) as host:
