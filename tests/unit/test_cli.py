@@ -55,7 +55,7 @@ def test_boards(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert list(Registry().names()) == [line.split()[0] for line in lines if not line.startswith(" ")]
     assert ["native", "ready"] == lines[0].split()
-    assert "    engine aot; links socket, serial; clock wall; option fault" == lines[2]
+    assert "    engine aot; links socket, serial, http; clock wall; option fault" == lines[2]
     assert max(len(line) for line in lines) <= 100
     monkeypatch.setenv("COLUMNS", "80")
     assert 0 == main(["boards"])
