@@ -92,7 +92,7 @@ def test_the_manifest_asks_for_tensorflow_lite_micro() -> None:
     """The component manager's file names what is linked, and the oldest ESP-IDF."""
     text = (APP / "main" / "idf_component.yml").read_text()
     wanted = dict(re.findall(r'^  ([\w/-]+):\n    version: "([^"]+)"$', text, re.MULTILINE))
-    assert {"idf": ">=5.1", "espressif/esp-tflite-micro": ">=1.3.3", "espressif/esp-nn": ">=1.1.1"} == wanted
+    assert {"idf": ">=5.1", "espressif/esp-tflite-micro": ">=1.3.8", "espressif/esp-nn": ">=1.1.1"} == wanted
     rest = re.sub(r'^  ([\w/-]+):\n    version: "([^"]+)"\n', "", text, flags=re.MULTILINE)
     assert "dependencies:\n" == rest
 
