@@ -1,5 +1,6 @@
-/* BSD sockets, from whoever brings them; to be included before anything else. ESP-IDF has lwIP's under the POSIX names; define TML_SOCKETS_LWIP for an lwIP
- * without a C library that does (lwipopts.h: LWIP_SOCKET, LWIP_DNS, LWIP_COMPAT_SOCKETS, LWIP_POSIX_SOCKETS_IO_NAMES).
+/* BSD sockets, from whoever brings them; to be included before anything else. ESP-IDF has lwIP's under the POSIX names;
+ * define TML_SOCKETS_LWIP for an lwIP without a C library that does (lwipopts.h: LWIP_SOCKET, LWIP_DNS,
+ * LWIP_COMPAT_SOCKETS, LWIP_POSIX_SOCKETS_IO_NAMES).
  */
 #ifndef TML_SOCKETS_H
 #define TML_SOCKETS_H
