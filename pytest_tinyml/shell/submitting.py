@@ -105,4 +105,10 @@ class Submitter:
         except TinymlError as problem:
             error = str(problem)
             known = load_submission(journal, run.id, competition.name, "")
+        except BaseException:
+            # Ctrl-C, for one: the report must not say that nothing was tried.
+            known = load_submission(journal, run.id, competition.name, "")
+            error = f"interrupted; tinyml submit {competition.name} looks whether it arrived"
+            self.facts = facts(competition, run.results, known, error=error)
+            raise
         return facts(competition, run.results, known, file=None if known is None else FILE, error=error)

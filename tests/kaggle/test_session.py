@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from pytest_tinyml.cli import main
+from pytest_tinyml.kaggle import client
 from tests.kaggle.runs import SUBMIT, TFLM
 from tests.kaggle.server import CREATE, LIST, SIGN_IN, Fault, LocalKaggle
 from tests.projects import output, refusal
@@ -170,6 +171,19 @@ def test_doubt(kaggle: LocalKaggle, small: Project) -> None:
     result.assert_outcomes(passed=7, failed=1)
     assert "submitting took longer than 3 s; the list of submissions does not have it so far" in output(result)
     assert "doubt" == submission(small)["state"]
+
+
+def test_interrupted(kaggle: LocalKaggle, small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the submission is made: the report says that it may have arrived."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "send", interrupt)
+    result = small.pytester.runpytest_inprocess(*SUBMIT, no_reraise_ctrlc=True)
+    assert 2 == result.ret
+    assert "digit-recognizer: interrupted; tinyml submit digit-recognizer looks whether it arrived" in output(result)
+    assert "intent" == submission(small)["state"]
 
 
 def test_no_score(kaggle: LocalKaggle, small: Project) -> None:
