@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +25,6 @@ _ANSWER_S: Final = 2.0
 _FLASHED_S: Final = 60.0
 """Likewise after flashing, if somebody has to move a jumper and press a button."""
 _SLICE_S: Final = 0.5
-_DOWNLOAD: Final = re.compile(r"waiting for download|DOWNLOAD_BOOT|DOWNLOAD\(")
 
 
 class EspDevice:
@@ -93,7 +91,7 @@ class EspDevice:
             self._console.line(str(error))
             return None
 
-    def flash(self, app: Any, why: str) -> ConsoleIdentity | None:  # noqa: ANN401 - pytest-embedded's
+    def flash(self, app: Any, why: str) -> ConsoleIdentity:  # noqa: ANN401 - pytest-embedded's
         """Flash the board, as pytest-embedded does, and return what it says then.
 
         Args:
@@ -103,7 +101,7 @@ class EspDevice:
         Raises:
             IdentityError: it shall not be flashed, or is another chip.
             BoardError: no boot loader answers, or esptool fails.
-            BoardTimeoutError: it stays in its boot loader.
+            BoardTimeoutError: the new firmware does not start.
         """
         if self._device.get("skip_autoflash") == "true":
             msg = f"{why}; --skip-autoflash forbids to flash it"
@@ -172,16 +170,21 @@ class EspDevice:
         with port.disable_redirect_thread():
             return str(port.esp.CHIP_NAME).lower().replace("-", "")
 
-    def _after_flash(self) -> ConsoleIdentity | None:
+    def _after_flash(self) -> ConsoleIdentity:
+        """Wait for the new firmware to start, which somebody may have to help: a jumper to take off, a button to press.
+
+        Raises:
+            BoardTimeoutError: it does not.
+        """
         since = self.reset()
-        identity = self.identity(since)
         deadline = time.monotonic() + _FLASHED_S
-        while identity is None and self.lines.find(_DOWNLOAD, since):
-            # Without an auto-reset circuit: IO0 is still at GND.
+        while (identity := self.commands.identity(since, _SLICE_S, _SLICE_S)) is None:
             if time.monotonic() > deadline:
-                msg = "the board stays in its boot loader: take IO0 off GND and press the reset button"
+                msg = (
+                    "the board is flashed, but does not start: if IO0 is wired to GND, take it off, press the reset "
+                    "button, and run the same command again, which will not flash it again"
+                )
                 raise BoardTimeoutError(msg)
-            identity = self.commands.identity(since, _SLICE_S, _SLICE_S)
         return identity
 
     def _with_mac(self, paths: Sequence[str], mac: str) -> str:

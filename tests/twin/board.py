@@ -37,12 +37,14 @@ class Faults:
 
     Attributes:
         silent: nothing is ever said, in any mode.
+        unwired: there is no auto-reset circuit: DTR and RTS lead nowhere.
         reset_at: the firmware ends when it has computed so many samples, and the chip starts anew.
         panic: what the chip says then.
         losses: of the network.
     """
 
     silent: bool = False
+    unwired: bool = False
     reset_at: int | None = None
     panic: bytes = b""
     losses: tuple[Loss, ...] = ()
@@ -73,7 +75,7 @@ class Twin:
         self.flash.data[: len(flash)] = flash
         self._folder = tempfile.TemporaryDirectory(prefix="twin-")
         self._lock = threading.RLock()
-        self._adapter = Adapter(self._power_off, self._power_on)
+        self._adapter = Adapter(self._power_off, self._power_on, wired=not faults.unwired)
         self._manager: TwinPortManager | None = None
         self._client: socket.socket | None = None
         self._rom: tuple[socket.socket, threading.Event] | None = None
@@ -105,6 +107,10 @@ class Twin:
     def network_losses(self) -> int:
         """How often the network was lost since the board was told where its server is."""
         return 0 if self._radio is None else self._radio.lost
+
+    def press_reset(self, *, jumper: bool) -> None:
+        """Reset the board by its button, with IO0 at GND (download mode) or not."""
+        self._adapter.press_reset(jumper=jumper)
 
     # The line.
 

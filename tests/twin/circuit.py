@@ -23,10 +23,12 @@ class Adapter:
     Args:
         off: called when EN falls.
         on: called when the chip starts, with True if IO0 is low then (download mode).
+        wired: whether DTR and RTS lead anywhere.
     """
 
-    def __init__(self, off: Callable[[], None], on: Callable[[bool], None]) -> None:
+    def __init__(self, off: Callable[[], None], on: Callable[[bool], None], *, wired: bool = True) -> None:
         """Be powered, with both lines idle."""
+        self._wired = wired
         self.baudrate, self.bytesize, self.parity, self.stopbits = 115200, 8, "N", 1
         self.xonxoff = self.rtscts = self.break_condition = False
         self.cts = self.dsr = self.ri = self.cd = False
@@ -76,6 +78,8 @@ class Adapter:
     def _set(self, dtr: bool, rts: bool) -> None:
         with self._lock:
             self._dtr, self._rts = dtr, rts
+            if not self._wired:
+                return
             enabled = not (rts and not dtr)
             if enabled == self._enabled:
                 return
@@ -89,6 +93,11 @@ class Adapter:
                 self._starting.start()
             else:
                 self._off()
+
+    def press_reset(self, *, jumper: bool) -> None:
+        """Reset by hand, with IO0 at GND or not."""
+        self._off()
+        self._on(jumper)
 
     def _start(self) -> None:
         with self._lock:

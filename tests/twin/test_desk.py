@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +68,35 @@ def test_another_firmware_is_replaced(desk: Desk, flashed: Callable[[str], bytes
         assert_same_verdict(outcome, 1000)
         assert twin.downloads > 0
     assert "flashing: the board runs firmware " in outcome.console
+
+
+def test_a_board_without_auto_reset(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """With IO0 at GND by a jumper the board is flashed; it runs when the jumper is off and the button pressed."""
+    from tests.twin.board import Faults, Twin
+    from tests.twin.desk import assert_same_verdict
+    from tests.twin.image import APP_AT
+
+    wanted = flashed("s1-ptq")
+    with Twin(Faults(unwired=True)) as twin:
+        twin.press_reset(jumper=True)
+        ended = threading.Event()
+
+        def hands() -> None:
+            while bytes(twin.flash.data[APP_AT:]) != wanted[APP_AT:]:
+                if ended.wait(0.5):
+                    return
+            if not ended.wait(5.0):  # esptool is done with it by then
+                twin.press_reset(jumper=False)
+
+        person = threading.Thread(target=hands)
+        person.start()
+        try:
+            outcome = desk.run(twin, "--tinyml-limit", "1000")
+        finally:
+            ended.set()
+            person.join()
+        assert_same_verdict(outcome, 1000)
+        assert (twin.downloads, twin.boots) == (1, 1)
 
 
 def test_another_firmware_may_not_be_replaced(desk: Desk, flashed: Callable[[str], bytes]) -> None:
