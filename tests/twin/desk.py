@@ -64,11 +64,25 @@ class Desk:
         return app
 
     def run(
-        self, twin: Twin | str, *arguments: str, model: str = "s1-ptq", environment: Mapping[str, str] = WIFI
+        self,
+        twin: Twin | str,
+        *arguments: str,
+        model: str = "s1-ptq",
+        built_with: str | None = None,
+        environment: Mapping[str, str] = WIFI,
     ) -> Outcome:
-        """Run ``pytest --board esp32cam`` on the board at a port."""
+        """Run ``pytest --board esp32cam`` on the board at a port, with the firmware that was built with the model."""
         url = twin if isinstance(twin, str) else twin.url
-        command = ["--board", "esp32cam", "--port", url, "--app-path", str(self.build(model)), "--tinyml-model", model]
+        command = [
+            "--board",
+            "esp32cam",
+            "--port",
+            url,
+            "--app-path",
+            str(self.build(built_with or model)),
+            "--tinyml-model",
+            model,
+        ]
         process = self.project.spawn(*command, *arguments, **environment)
         try:
             text, _ = process.communicate(timeout=_LIMIT_S)

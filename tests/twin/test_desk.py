@@ -123,6 +123,20 @@ def test_two_boards_share_the_work(desk: Desk, flashed: Callable[[str], bytes]) 
     assert [board["samples"] > 0 for board in outcome.results["boards"]] == [True, True]
 
 
+def test_a_board_by_its_mac(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """The MAC that the firmware says, or else the boot loader, chooses the board; another one is an error."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import assert_same_verdict
+
+    with Twin(flash=flashed("s1-ptq"), mac="240ac4000007") as twin:
+        outcome = desk.run(twin, "--tinyml-limit", "500", "--port-mac", "24:0A:C4:00:00:07")
+        assert_same_verdict(outcome, 500)
+        assert twin.downloads == 0
+        outcome = desk.run(twin, "--tinyml-limit", "500", "--port-mac", "24:0A:C4:00:00:08")
+        assert outcome.code == 1
+        assert f"none of {twin.url} has a board with MAC 240ac4000008" in outcome.text
+
+
 def test_a_kept_network_needs_no_name(desk: Desk, flashed: Callable[[str], bytes]) -> None:
     """A board that is in a network already is used without credentials."""
     from tests.twin.board import Twin

@@ -112,7 +112,7 @@ def test_another_models_build(desk: Desk) -> None:
     from tests.twin.board import Twin
 
     with Twin() as twin:
-        outcome = desk.run(twin, "--tinyml-model", "s4-ptq")
+        outcome = desk.run(twin, model="s4-ptq", built_with="s1-ptq")
         assert (twin.boots, twin.downloads) == (0, 0)
     assert outcome.code == 1
     assert "was built with another model" in outcome.text
