@@ -34,7 +34,7 @@ UNKNOWN = [
     ),
     (
         (*OWN, "--tinyml-link", "serail"),
-        "no link of board 'native' named 'serail'; did you mean 'serial'? Known: serial, socket",
+        "no link of board 'native' named 'serail'; did you mean 'serial'? Known: http, serial, socket",
     ),
     ((*S1, "--tinyml-dataset", "mnist-28"), "no data set (nor file) named 'mnist-28'; did you mean 'mnist-28k'?"),
     ((*S1, "--tinyml-dataset", "gone.npz"), "gone.npz: no such file or folder"),
