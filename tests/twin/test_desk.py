@@ -10,30 +10,41 @@ import pytest
 pytestmark = pytest.mark.twin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from tests.twin.desk import Desk
 
 ALL = 28_000
 
 
-@pytest.fixture
-def last_step() -> tuple[Sequence[str], Mapping[str, str]]:
-    """More options, and more of the environment, for the run from flash to verdict, such as a submission's."""
-    return (), {}
+def test_from_flash_to_submission(desk: Desk) -> None:
+    """An empty chip is flashed, provisioned, gives TFLM's bytes for all 28,000; at the end these go to Kaggle, once.
 
-
-def test_from_flash_to_verdict(desk: Desk, last_step: tuple[Sequence[str], Mapping[str, str]]) -> None:
-    """An empty chip is flashed, provisioned, and gives TFLM's bytes for all 28,000; the next run does not flash."""
+    The next run does not flash.
+    """
+    from pytest_tinyml.stores.datasets import load_dataset
+    from tests.kaggle.server import CREATE, LocalKaggle
     from tests.twin.board import Twin
     from tests.twin.desk import WIFI, assert_same_verdict
 
-    options, environment = last_step
-    with Twin() as twin:
-        first = desk.run(twin, *options, model="s0-ptq", environment={**WIFI, **environment})
+    labels = load_dataset("mnist-28k").labels
+    assert labels is not None
+    with Twin() as twin, LocalKaggle(labels.tolist()) as kaggle:
+        submit = ("--tinyml-submit", "digit-recognizer", "--tinyml-submit-timeout", "60")
+        first = desk.run(twin, *submit, model="s0-ptq", environment={**WIFI, **kaggle.environment})
         assert_same_verdict(first, ALL)
         assert "flashing: the board runs nothing that answers" in first.console
         assert first.console.count("Hash of data verified") == 3
+        assert kaggle.calls.count(CREATE) == 1
+        (submitted,) = kaggle.submissions
+        assert submitted.content.startswith(b"ImageId,Label")
+        assert submitted.content.count(b"\n") == ALL + 1
+        assert "esp32cam" in submitted.description
+        submission = first.results["submission"]
+        assert submission["state"] == "scored"
+        # What the data set's card says of S0; Kaggle's score has five digits.
+        assert submission["public_score"] == pytest.approx(27_800 / ALL, abs=1e-5)
+        assert submission["expected_ratio"] == 27_800 / ALL
         flashed = twin.downloads
         assert flashed > 0
         again = desk.run(twin, "--tinyml-limit", "1000", "--tinyml-fresh", model="s0-ptq")
