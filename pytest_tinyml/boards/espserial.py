@@ -84,5 +84,18 @@ class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
         self.hard_reset()
         self.start_redirect_thread()
 
+    def stop_redirect_thread(self) -> bool:
+        """As there, and end the queue that commands to the thread came through.
+
+        It would keep a thread and a pipe for each time that the port was opened, or flashed over, until the host ends.
+        """
+        thread = self._redirect_thread
+        stopped = bool(super().stop_redirect_thread())
+        commands = getattr(thread, "_event_q", None)
+        if stopped and commands is not None:
+            commands.close()
+            commands.join_thread()
+        return stopped
+
     def _post_init(self) -> None:
         """Erase nothing: `flash` is a step of its own."""

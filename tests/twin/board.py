@@ -39,6 +39,8 @@ class Faults:
         silent: nothing is ever said, in any mode.
         unwired: there is no auto-reset circuit: DTR and RTS lead nowhere.
         reset_at: the firmware ends when it has computed so many samples, and the chip starts anew.
+        hang_at: its inference of this number never ends; after each start, as only a reset ends that.
+        always: it is reset after each start, too.
         panic: what the chip says then.
         losses: of the network.
     """
@@ -46,8 +48,20 @@ class Faults:
     silent: bool = False
     unwired: bool = False
     reset_at: int | None = None
+    hang_at: int | None = None
+    always: bool = False
     panic: bytes = b""
     losses: tuple[Loss, ...] = ()
+
+
+def panic(*addresses: int) -> bytes:
+    """Return what ESP-IDF's panic handler prints, with a backtrace through these addresses."""
+    trace = " ".join(f"0x{address:08x}:0x3ffb{k:04x}" for k, address in enumerate(addresses))
+    return (
+        "Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n\r\n"
+        "Core  0 register dump:\r\nPC      : 0x400d1234  PS      : 0x00060730\r\n\r\n"
+        f"Backtrace: {trace}\r\n\r\nELF file SHA256: 0123456789abcdef\r\n\r\nRebooting...\r\n"
+    ).encode()
 
 
 class Twin:
@@ -83,6 +97,7 @@ class Twin:
         self._radio: Radio | None = None
         self._line = b""
         self._armed = True
+        self._lost = 0
         self.heard_server = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._listener.getsockname()
@@ -105,8 +120,8 @@ class Twin:
 
     @property
     def network_losses(self) -> int:
-        """How often the network was lost since the board was told where its server is."""
-        return 0 if self._radio is None else self._radio.lost
+        """How often the network was lost."""
+        return self._lost + (0 if self._radio is None else self._radio.lost)
 
     def press_reset(self, *, jumper: bool) -> None:
         """Reset the board by its button, with IO0 at GND (download mode) or not."""
@@ -167,10 +182,12 @@ class Twin:
         if found is None:
             return line
         self.heard_server = line.decode()
+        losses = self.faults.losses
         if self._radio is not None:
             self._radio.close()
-        # A loss happens once, not again after each restart.
-        losses = self.faults.losses if self._radio is None else ()
+            self._lost += self._radio.lost
+            # A loss happens once, not again after each restart.
+            losses = losses[self._lost :]
         self._radio = Radio((found[1].decode(), int(found[2])), losses)
         return b"tinyml server 127.0.0.1 %d %s" % (self._radio.port, found[3])
 
@@ -229,12 +246,11 @@ class Twin:
             path = folder / f"program-{self.boots}"
             path.write_bytes(program)
             path.chmod(0o700)
-            fault = self.faults.reset_at if self._armed else None
             self._program = subprocess.Popen(
                 [
                     str(path),
                     *("--console", "--board", "esp32cam", "--chip", "twin", "--mac", self._mac),
-                    *([] if fault is None else ["--fault", f"exit@{fault}"]),
+                    *self._planted(),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -242,6 +258,13 @@ class Twin:
                 process_group=0,
             )
         threading.Thread(target=self._listen, args=(self._program,), name="twin program", daemon=True).start()
+
+    def _planted(self) -> list[str]:
+        """Return the arguments that make the firmware fail."""
+        if not (self._armed or self.faults.always):
+            return []
+        planted = (("exit", self.faults.reset_at), ("hang", self.faults.hang_at))
+        return [word for name, at in planted if at is not None for word in ("--fault", f"{name}@{at}")]
 
     def _listen(self, program: subprocess.Popen[bytes]) -> None:
         """Pass on what the firmware says; when it ends by itself, the chip starts anew."""

@@ -55,13 +55,7 @@ class Desk:
 
     def build(self, model: str) -> Path:
         """Return the folder of an application with a zoo model, built once; its build folder is ``build``."""
-        app = self._folder / model
-        if not app.exists():
-            loaded = load_model(model)
-            board = NativeBoard(BoardRequest(model=loaded, work_dir=self._folder))
-            firmware = board.build(aot.generated(loaded))
-            make_build(app / "build", firmware.path, firmware_sha256=firmware.sha256, model_sha256=loaded.sha256)
-        return app
+        return built(self._folder, model)
 
     def run(
         self,
@@ -97,6 +91,17 @@ class Desk:
             results=self.project.results() if (report / "results.json").exists() else {},
             console=log.read_text(encoding="utf-8") if log.exists() else "",
         )
+
+
+def built(folder: Path, model: str) -> Path:
+    """Return the folder of an application with a zoo model, in a folder for several, where it is built once."""
+    app = folder / model
+    if not app.exists():
+        loaded = load_model(model)
+        board = NativeBoard(BoardRequest(model=loaded, work_dir=folder))
+        firmware = board.build(aot.generated(loaded))
+        make_build(app / "build", firmware.path, firmware_sha256=firmware.sha256, model_sha256=loaded.sha256)
+    return app
 
 
 def assert_same_verdict(outcome: Outcome, samples: int) -> None:

@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 ALL = 28_000
 
 
-def panic_at(*addresses: int) -> bytes:
-    """Return what ESP-IDF's panic handler prints, with a backtrace through these addresses."""
-    trace = " ".join(f"0x{address:08x}:0x3ffb{k:04x}" for k, address in enumerate(addresses))
-    return (
-        "Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.\r\n\r\n"
-        "Core  0 register dump:\r\nPC      : 0x400d1234  PS      : 0x00060730\r\n\r\n"
-        f"Backtrace: {trace}\r\n\r\nELF file SHA256: 0123456789abcdef\r\n\r\nRebooting...\r\n"
-    ).encode()
-
-
 def test_a_reset_in_the_middle(desk: Desk, flashed: Callable[[str], bytes]) -> None:
     """The board starts anew at sample 10,000: it is provisioned again, and no sample is lost or doubled."""
     from tests.twin.board import Faults, Twin
@@ -59,11 +49,11 @@ def test_the_network_is_lost(desk: Desk, flashed: Callable[[str], bytes]) -> Non
 
 def test_a_panic_is_decoded(desk: Desk, flashed: Callable[[str], bytes]) -> None:
     """A panic ends with the reason, the calls by name, and the log."""
-    from tests.twin.board import Faults, Twin
+    from tests.twin.board import Faults, Twin, panic
 
     symbols = symbol_values(desk.build("s1-ptq") / "build" / "twin.elf")
     inside = symbols["tml_session_init"] + 1
-    faults = Faults(reset_at=3, panic=panic_at(inside))
+    faults = Faults(reset_at=3, panic=panic(inside))
     with Twin(faults, flash=flashed("s1-ptq")) as twin:
         outcome = desk.run(twin, "--tinyml-limit", "1000")
     assert outcome.code == 1
