@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pytest_tinyml.engines.aot import KernelUse
@@ -24,6 +24,11 @@ class Missing:
     install: str
 
 
+def to_nobody(text: str) -> None:
+    """Say nothing."""
+    del text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardRequest:
     """What a board is asked to be.
@@ -39,6 +44,7 @@ class BoardRequest:
         server: what boards with link ``http`` pull from, shared by all of a run; None makes such a board start its own.
         device: where real hardware is and what is flashed, by the names of pytest-embedded's options without dashes
             (``port``, ``baud``, ``app_path``, ``build_dir``, ...); only what was given.
+        say: tells the user, who is looking at a screen, what the board waits for; may be called from any thread.
     """
 
     model: Model
@@ -50,6 +56,7 @@ class BoardRequest:
     options: Mapping[str, str] = field(default_factory=dict)
     server: ImageServer | None = None
     device: Mapping[str, str] = field(default_factory=dict)
+    say: Callable[[str], object] = to_nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +134,9 @@ class BoardKind(Protocol):
     """A kind of board, registered under a name; `create` makes boards of it.
 
     A kind may have more attributes: ``memories``, bytes of each memory of the part by name; ``verifiable``, False for
-    boards that cannot be asked what they run, so that identity and canaries are not checked; and ``labels_only``, a
-    function that says whether boards with these options answer with labels, so that nothing else is compared.
+    boards that cannot be asked what they run, so that identity and canaries are not checked; ``labels_only``, a
+    function that says whether boards with these options answer with labels, so that nothing else is compared; and
+    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`.
     """
 
     name: str

@@ -57,8 +57,7 @@ class ClientBoard:
         self.console = Console(request.work_dir / f"{NAME}.console.log")
         self._token_path = request.work_dir / f"{NAME}.token"
         self._desk: Desk | None = None
-        self.invitation = ""
-        """What a user has to know to start a client; known when the board is open."""
+        self._invitation = ""
 
     def prepare(self) -> str:
         """See `Board.prepare`: nothing is built, and nothing known of what the client runs."""
@@ -77,8 +76,11 @@ class ClientBoard:
             raise BoardError(msg, board=self.name)
         self._desk = server.desk(labels=self.labels)
         self._write_token(server.token)
-        self.invitation = f"waiting for a client at {server.url}; the token is in {self._token_path}"
-        self.console.line(self.invitation)
+        invitation = f"waiting for a client at {server.url}; the token is in {self._token_path}"
+        self.console.line(invitation)
+        if invitation != self._invitation:  # a client does not care that the host starts anew
+            self._invitation = invitation
+            self.request.say(invitation)
         model = self.request.model
         return Identity(
             clock=Clock.WALL,
@@ -163,7 +165,7 @@ class ClientBoard:
         silent_s = desk.silent_s(since)
         limit_s = self.request.timeout_s if desk.heard else self._wait_s
         if silent_s > limit_s:
-            what = "the client has stopped asking" if desk.heard else f"no client came ({self.invitation})"
+            what = "the client has stopped asking" if desk.heard else f"no client came ({self._invitation})"
             msg = f"{what}: nothing for {silent_s:.1f} s"
             raise BoardTimeoutError(msg, board=self.name, console_tail=self.console_tail, log_path=self.console.path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.boards.base import BoardRequest
+from pytest_tinyml.boards.base import BoardRequest, to_nobody
 from pytest_tinyml.campaign.reference import ReferenceRun
 from pytest_tinyml.campaign.run import Campaign, CampaignSettings
 from pytest_tinyml.campaign.samples import SampleEncoder, check_shapes
@@ -18,7 +18,7 @@ from pytest_tinyml.stores.models import load_model
 from pytest_tinyml.verdict.compare import Tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_tinyml.boards.base import Board, BoardKind
@@ -50,6 +50,7 @@ class Plan:
         options: board-specific settings.
         host: address that the image server listens on; None lets the board choose by the route to it.
         device: where real hardware is, see `BoardRequest.device`; several boards' values have ``|`` between them.
+        say: tells the user what a board waits for, see `BoardRequest.say`.
     """
 
     kind: BoardKind
@@ -64,6 +65,7 @@ class Plan:
     options: Mapping[str, str] = field(default_factory=dict)
     host: str | None = None
     device: Mapping[str, str] = field(default_factory=dict)
+    say: Callable[[str], object] = to_nobody
 
     @property
     def verifiable(self) -> bool:
@@ -97,15 +99,21 @@ def parse_preprocess(text: str) -> PreprocessSpec:
     raise UsageError(msg)
 
 
-def usable_kind(registry: Registry, name: str) -> BoardKind:
+def usable_kind(registry: Registry, name: str, device: Mapping[str, str] | None = None) -> BoardKind:
     """Return a kind of board that this computer can use.
+
+    Args:
+        registry: of all kinds.
+        name: of this one.
+        device: see `BoardRequest.device`.
 
     Raises:
         UnknownNameError: there is none of that name.
         UsageError: something that it needs is missing.
     """
     kind = registry.get(name)
-    missing = kind.missing()
+    missing_with = getattr(kind, "missing_with", None)
+    missing = kind.missing() if missing_with is None else missing_with(device or {})
     if missing:
         lines = "\n".join(f"  {item.what}: {item.install}" for item in missing)
         msg = f"board {name!r} cannot be used on this computer; it needs\n{lines}"
@@ -157,7 +165,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     Raises:
         UsageError: with one message that says what is wrong and what would do.
     """
-    kinds = [usable_kind(registry, name) for name in boards]
+    kinds = [usable_kind(registry, name, device) for name in boards]
     for kind in kinds:
         check_choices(kind, link=link, clock=clock, options=options or {})
     chosen = choose_model(model, preprocess)
@@ -234,6 +242,7 @@ def make_boards(plan: Plan, work_dir: Path, timeout_s: float, server: ImageServe
                     options=plan.options,
                     server=server,
                     device=_device_of(plan, index),
+                    say=plan.say,
                 )
             )
             for index in range(plan.count)

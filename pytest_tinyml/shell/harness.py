@@ -74,7 +74,6 @@ class Harness:
         self.written: Path | None = None
         self.error: Exception | None = None
         self.released = False
-        self._invitations: set[str] = set()
         self._config, self._folder, self._talk = config, folder, talk
         self._canaried = self._started = self._finished = self._concluded = self._judged = False
         self.submitter = None
@@ -133,12 +132,6 @@ class Harness:
     def board(self) -> BoardHandle:
         """Open the boards once."""
         self._guard(self.campaign.bench.connect)
-        for board in self.campaign.bench.boards:
-            # A board that waits for its user says what for.
-            invitation = getattr(board, "invitation", "")
-            if invitation and invitation not in self._invitations:
-                self._invitations.add(invitation)
-                self._talk.say(invitation)
         return BoardHandle(self)
 
     def reference(self) -> ReferenceHandle:

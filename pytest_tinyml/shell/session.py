@@ -78,9 +78,9 @@ class Session:
                 plan=plan,
                 campaign=campaign,
                 folder=folder,
-                talk=Talk(self._config, name if self.several else ""),
+                talk=talk,
             )
-            for name, plan, campaign, folder in plan_session(self._config, self.settings)
+            for name, plan, campaign, folder, talk in plan_session(self._config, self.settings)
         )
         if self.settings.submit is not None and self.harnesses[0].dataset.labels is not None:
             Talk(self._config, "").say(other_data(self.harnesses[0].dataset.name, self.settings.submit))

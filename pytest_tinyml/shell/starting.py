@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -13,6 +14,7 @@ from pytest_tinyml.errors import TinymlError, UsageError
 from pytest_tinyml.report.results import check_folder
 from pytest_tinyml.shell.device import device_options
 from pytest_tinyml.shell.submitting import check_request
+from pytest_tinyml.shell.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,14 +29,14 @@ INSTRUCTIONS: Final = "instructions"
 LIMIT_US, LIMIT_COUNT = "--tinyml-max-latency", "--tinyml-max-instructions"
 
 
-def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, Plan, Campaign, Path]]:
-    """Make name, plan, campaign and report folder of each run of a session: of each model on each kind of board.
+def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, Plan, Campaign, Path, Talk]]:
+    """Make name, plan, campaign, report folder and voice of each run of a session: of each model on each kind of board.
 
     Raises:
         pytest.UsageError: with one message that says what is wrong and what would do.
     """
     registry = Registry()
-    made: list[tuple[str, Plan, Campaign, Path]] = []
+    made: list[tuple[str, Plan, Campaign, Path, Talk]] = []
     try:
         config.hook.pytest_tinyml_boards(registry=registry)
         plans: list[Plan] = []
@@ -64,16 +66,18 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
         for name, plan in zip(names, plans, strict=True):
             folder = settings.report if len(plans) == 1 else settings.report / name
             check_folder(folder)
+            talk = Talk(config, "" if len(plans) == 1 else name)
+            told = replace(plan, say=talk.say)
             campaign = make_campaign(
-                plan,
+                told,
                 journal=settings.journal,
                 work_dir=folder / "logs",
                 timeout_s=settings.timeout,
                 fresh=settings.fresh,
             )
-            made.append((name, plan, campaign, folder))
+            made.append((name, told, campaign, folder, talk))
     except TinymlError as error:
-        for _, _, campaign, _ in made:
+        for _, _, campaign, *_ in made:
             campaign.close_journal()
         raise pytest.UsageError(str(error)) from error
     return made

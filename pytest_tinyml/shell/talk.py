@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections import deque
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
@@ -29,9 +31,22 @@ class Talk:
         """Say nothing yet."""
         self._config, self._prefix = config, f"tinyml: {name}: " if name else "tinyml: "
         self._said = time.monotonic()
+        self._untold: deque[str] = deque()
 
     def say(self, text: str) -> None:
-        """Write a line between the tests' dots, unless pytest was told to be quiet."""
+        """Write a line between the tests' dots, unless pytest was told to be quiet.
+
+        What other threads than the main one say waits for it: pytest's capturing can only be interrupted there.
+        """
+        self._untold.append(text)
+        if threading.current_thread() is threading.main_thread():
+            self._say_all()
+
+    def _say_all(self) -> None:
+        while self._untold:
+            self._write(self._untold.popleft())
+
+    def _write(self, text: str) -> None:
         self._said = time.monotonic()
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or self._config.get_verbosity() < 0:
@@ -43,6 +58,7 @@ class Talk:
 
     def now_and_then(self, text: Callable[[], str]) -> None:
         """Say something if nothing was said for a while; a person at a terminal is told more often than a log."""
+        self._say_all()
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         interval = _TTY_S if reporter is not None and reporter.isatty else _LOG_S
         if time.monotonic() - self._said >= interval:
