@@ -167,3 +167,14 @@ class BoardKind(Protocol):
     def create(self, request: BoardRequest) -> Board:
         """Make a board; cheap, nothing is started."""
         ...
+
+
+def missing_for(kind: BoardKind, device: Mapping[str, str]) -> list[Missing]:
+    """Say what this computer lacks to use a kind of board, for a run with this `BoardRequest.device`."""
+    missing_with: Callable[[Mapping[str, str]], list[Missing]] | None = getattr(kind, "missing_with", None)
+    return kind.missing() if missing_with is None else missing_with(device)
+
+
+def has_device(kind: BoardKind) -> bool:
+    """Whether `BoardRequest.device` means something to boards of a kind: there is a part, or what stands for one."""
+    return kind.hardware or bool(getattr(kind, "embedded_services", ""))

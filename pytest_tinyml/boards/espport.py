@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EXTRA: Final = "esp"
 _PACKAGE: Final = "pytest-embedded-idf"
+VARIABLES: Final = {"port": "ESPPORT", "esptool_baud": "ESPBAUD"}
+"""Of the environment, by option: as with pytest-embedded, these win over the command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.boards.base import BoardRequest, to_nobody
+from pytest_tinyml.boards.base import BoardRequest, missing_for, to_nobody
 from pytest_tinyml.campaign.reference import ReferenceRun
 from pytest_tinyml.campaign.run import Campaign, CampaignSettings
 from pytest_tinyml.campaign.samples import SampleEncoder, check_shapes
@@ -100,20 +100,14 @@ def parse_preprocess(text: str) -> PreprocessSpec:
 
 
 def usable_kind(registry: Registry, name: str, device: Mapping[str, str] | None = None) -> BoardKind:
-    """Return a kind of board that this computer can use.
-
-    Args:
-        registry: of all kinds.
-        name: of this one.
-        device: see `BoardRequest.device`.
+    """Return a kind of board that this computer can use; `device` as in `BoardRequest`.
 
     Raises:
         UnknownNameError: there is none of that name.
         UsageError: something that it needs is missing.
     """
     kind = registry.get(name)
-    missing_with = getattr(kind, "missing_with", None)
-    missing = kind.missing() if missing_with is None else missing_with(device or {})
+    missing = missing_for(kind, device or {})
     if missing:
         lines = "\n".join(f"  {item.what}: {item.install}" for item in missing)
         msg = f"board {name!r} cannot be used on this computer; it needs\n{lines}"

@@ -8,23 +8,30 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml import __version__
+from pytest_tinyml.boards.base import has_device, missing_for
 from pytest_tinyml.boards.registry import Registry, registered
-from pytest_tinyml.cli.screen import missing_lines, together, wrapped
+from pytest_tinyml.cli.device import add_options, given
+from pytest_tinyml.cli.screen import missing_lines, tell, together, wrapped
 from pytest_tinyml.errors import BoardError, TinymlError
 from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_tinyml.boards.base import BoardKind
 
-PACKAGES: Final = ("pytest", "numpy", "tflite-micro", "ai-edge-litert", "bakenn", "ziglang")
+PACKAGES: Final = (
+    *("pytest", "numpy", "tflite-micro", "ai-edge-litert", "bakenn"),
+    # Of the extras zig, esp and kaggle.
+    *("ziglang", "esptool", "pytest-embedded", "kaggle"),
+)
 TOOLS: Final = (
     *("cc", "arm-none-eabi-gcc", "xtensa-lx106-elf-gcc", "cmake", "ninja", "make"),
     *("qemu-system-arm", "qemu-system-xtensa"),
@@ -51,6 +58,7 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
         "boards", metavar="BOARD", nargs="*", help="check only these; what they lack is then a failure"
     )
     command.add_argument("--all", action="store_true", help="a board that is not ready is a failure, too")
+    add_options(command)
     command.set_defaults(action=run)
 
 
@@ -59,13 +67,16 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         UnknownNameError: there is no board of a name that was given.
+        UsageError: a port was given, but no board that has one.
     """
     registry = registered(Registry())
     kinds = [registry.get(name) for name in dict.fromkeys(options.boards) or registry.names()]
+    device = given(options, kinds if options.boards else [])
     failures = _environment() + _cache() + _assets()
     counts = {"ok": 0, "FAIL": failures, "-": 0}
     for kind in kinds:
-        counts[_board(kind, registry, named=bool(options.boards), everything=options.all)] += 1
+        its = device if has_device(kind) else {}
+        counts[_board(kind, registry, its, named=bool(options.boards), everything=options.all)] += 1
     print(f"boards: {counts['ok']} ok, {counts['FAIL'] - failures} failed, {counts['-']} not checked")
     return 1 if counts["FAIL"] else 0
 
@@ -146,7 +157,7 @@ def _assets() -> int:
     return failures
 
 
-def _board(kind: BoardKind, registry: Registry, *, named: bool, everything: bool) -> str:
+def _board(kind: BoardKind, registry: Registry, device: Mapping[str, str], *, named: bool, everything: bool) -> str:
     """Check one board, say what was found, and return its mark."""
     if kind.hardware and not named:
         _say("-", f"{kind.name}: a real board, only checked when it is named (tinyml doctor {kind.name})")
@@ -158,13 +169,13 @@ def _board(kind: BoardKind, registry: Registry, *, named: bool, everything: bool
         # A first build takes a while; the line that says how it went replaces this one.
         print(f"{'...':<{_WIDTH}}{kind.name}", end="\r", flush=True)
     try:
-        missing = kind.missing()
+        missing = missing_for(kind, device)
         if missing:
             mark = "FAIL" if named or everything else "-"
             _say(mark, f"{kind.name}: not ready")
             print("\n".join(missing_lines(missing, indent=_SECTION)))
             return mark
-        mark, text = _trial(kind, registry)
+        mark, text = _trial(kind, registry, device)
     except Exception as error:  # noqa: BLE001 - boards may be somebody else's code, and the next one's turn comes anyway
         _say("FAIL", f"{kind.name}: {type(error).__name__}: {_brief(error)}")
         for line in error.console_tail[-_TAIL:] if isinstance(error, BoardError) else ():
@@ -179,7 +190,7 @@ def _brief(error: Exception) -> str:
     return error.message if isinstance(error, BoardError) else str(error)
 
 
-def _trial(kind: BoardKind, registry: Registry) -> tuple[str, str]:
+def _trial(kind: BoardKind, registry: Registry, device: Mapping[str, str]) -> tuple[str, str]:
     """Run samples on a board: the mark, and what to say."""
     from pytest_tinyml.campaign.plan import make_plans  # noqa: PLC0415 - not needed to print a help text
     from pytest_tinyml.campaign.trial import try_board  # noqa: PLC0415
@@ -192,9 +203,10 @@ def _trial(kind: BoardKind, registry: Registry) -> tuple[str, str]:
         dataset=DATA,
         reference="tflm" if tflm_available() else "litert",
         limit=SAMPLES,
+        device=device,
     )
     with tempfile.TemporaryDirectory(prefix="tinyml-doctor-") as scratch:
-        trial = try_board(plan, Path(scratch))
+        trial = try_board(replace(plan, say=tell), Path(scratch))
     took = together([f"prepared in {trial.prepare_s:.1f} s", f"run in {trial.run_s:.1f} s"], ", ")
     if trial.difference:
         return "FAIL", f"{trial.difference} ({took})"

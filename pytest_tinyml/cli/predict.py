@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tinyml.cli.device import add_options, given
+from pytest_tinyml.cli.screen import tell
 from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
         "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
     )
     command.add_argument("--reference", default="tflm", help="what the board is compared with (default: tflm)")
+    add_options(command)
     command.set_defaults(action=run)
 
 
@@ -40,20 +44,24 @@ def run(options: argparse.Namespace) -> None:
     from pytest_tinyml.campaign.plan import make_campaign, make_plans  # noqa: PLC0415
     from pytest_tinyml.verdict.metrics import dequantize  # noqa: PLC0415
 
+    registry = registered(Registry())
     (plan,) = make_plans(
-        registered(Registry()),
+        registry,
         boards=[options.board],
         model=options.model,
         dataset=options.dataset,
         reference=options.reference,
         preprocess=options.preprocess,
+        device=given(options, [registry.get(options.board)]),
     )
     if not 0 <= options.index < len(plan.dataset):
         msg = f"--index {options.index}: {plan.dataset.name} has samples 0 to {len(plan.dataset) - 1}"
         raise UsageError(msg)
     with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
         folder = Path(scratch)
-        campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=10.0, fresh=True)
+        campaign = make_campaign(
+            replace(plan, say=tell), journal=folder / "journal.sqlite", work_dir=folder, timeout_s=10.0, fresh=True
+        )
         try:
             scores = campaign.infer(plan.dataset.images[options.index : options.index + 1])
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 WIDEST: Final = 100
 _INDENT: Final = "    "
 _NO_BREAK: Final = "\u00a0"
+
+
+def tell(text: str) -> None:
+    """Say what a board waits for, beside what a command prints."""
+    print(f"tinyml: {text}", file=sys.stderr, flush=True)
 
 
 def columns() -> int:

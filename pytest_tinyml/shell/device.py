@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_tinyml.boards.espport import VARIABLES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,8 +19,6 @@ OPTIONS: Final = (
     *("esptool_baud", "esp_flash_force", "app_path", "build_dir", "part_tool", "erase_nvs"),
 )
 """Those of pytest-embedded's options that mean something to a board."""
-# As pytest-embedded: these win over the command line.
-_VARIABLES: Final = {"port": "ESPPORT", "esptool_baud": "ESPBAUD"}
 _YES: Final = frozenset({"y", "yes", "true"})
 _SWITCHES: Final = frozenset({"skip_autoflash", "erase_all", "esp_flash_force", "erase_nvs"})
 # What pytest-embedded and pyserial's RFC 2217 client warn of themselves, once per test and per port.
@@ -35,7 +35,7 @@ def device_options(config: pytest.Config) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for name in OPTIONS:
-        value: Any = os.environ.get(_VARIABLES.get(name, "")) or config.getoption(name, None)
+        value: Any = os.environ.get(VARIABLES.get(name, "")) or config.getoption(name, None)
         if value in {None, False, ""}:
             continue
         text = str(value)
