@@ -44,6 +44,7 @@ class EspBoard(StreamedBoard):
         super().__init__(kind, request)
         self._kind, self._engine = kind, engine
         self._device = EspDevice(request.device, self.console)
+        self._device.say = request.say
         self.app: Any = None
         self._build: AppBuild | None = None
         self._server: ImageServer | None = None

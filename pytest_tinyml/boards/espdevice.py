@@ -7,11 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.boards import espport
+from pytest_tinyml.boards.base import to_nobody
 from pytest_tinyml.boards.espconsole import Commands, ConsoleLines
 from pytest_tinyml.errors import BoardError, BoardTimeoutError, IdentityError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_tinyml.boards.espconsole import ConsoleIdentity
     from pytest_tinyml.boards.espserial import BoardSerial
@@ -24,6 +25,8 @@ _READY_S: Final = 4.0
 _ANSWER_S: Final = 2.0
 _FLASHED_S: Final = 60.0
 """Likewise after flashing, if somebody has to move a jumper and press a button."""
+_HAND_S: Final = 30.0
+"""For the boot loader of a board that somebody has to put into it."""
 _SLICE_S: Final = 0.5
 
 
@@ -39,6 +42,7 @@ class EspDevice:
         commands: asks it.
         serial: its port, pytest-embedded's, once it was opened.
         port: path or URL; empty before `find`.
+        say: tells the user what to do, see `BoardRequest.say`.
     """
 
     def __init__(self, device: Mapping[str, str], console: Console) -> None:
@@ -48,6 +52,8 @@ class EspDevice:
         self.commands = Commands(self.lines, self._write)
         self.serial: BoardSerial | None = None
         self.port = ""
+        self.say: Callable[[str], object] = to_nobody
+        self._in_vain = False
 
     def find(self) -> None:
         """Find the port.
@@ -110,7 +116,7 @@ class EspDevice:
         port = self._open_port()
         port.app, port.target = app, app.target
         try:
-            chip = self._chip(port)
+            chip = self._reached(port)
             if chip == app.target:
                 if self._device.get("erase_all") == "true":
                     port.erase_flash()
@@ -165,6 +171,37 @@ class EspDevice:
             msg = f"the serial port {self.port} is gone: {error}"
             raise BoardError(msg) from error
 
+    def _reached(self, port: BoardSerial) -> str:
+        """Return what the boot loader says; a board without auto-reset is waited for, but not twice in vain.
+
+        Raises:
+            esptool.FatalError: it does not answer.
+        """
+        from esptool import FatalError  # noqa: PLC0415 - comes with the extra
+
+        deadline = None
+        while True:
+            try:
+                chip = self._chip(port)
+            except FatalError:
+                if deadline is None and not self._in_vain:
+                    self._ask(
+                        f"no boot loader answers at {self.port}: connect IO0 to GND (with a jumper) and press RST, "
+                        f"within {_HAND_S:g} s"
+                    )
+                    deadline, port.attempts = time.monotonic() + _HAND_S, 1
+                elif deadline is None or time.monotonic() > deadline:
+                    self._in_vain = True
+                    raise
+            else:
+                port.start_redirect_thread()  # which is not done after an error
+                return chip
+
+    def _ask(self, what: str) -> None:
+        """Say what the user has to do, on the screen and in the log."""
+        self._console.line(what)
+        self.say(what)
+
     def _chip(self, port: BoardSerial) -> str:
         """Return what the boot loader says, in the form of ESP-IDF's targets."""
         with port.disable_redirect_thread():
@@ -177,9 +214,12 @@ class EspDevice:
             BoardTimeoutError: it does not.
         """
         since = self.reset()
-        deadline = time.monotonic() + _FLASHED_S
+        began, asked = time.monotonic(), False
         while (identity := self.commands.identity(since, _SLICE_S, _SLICE_S)) is None:
-            if time.monotonic() > deadline:
+            if not asked and time.monotonic() > began + _READY_S:
+                asked = True
+                self._ask(f"flashed; now take the jumper off IO0 and press RST, within {_FLASHED_S - _READY_S:g} s")
+            if time.monotonic() > began + _FLASHED_S:
                 msg = (
                     "the board is flashed, but does not start: if IO0 is wired to GND, take it off, press the reset "
                     "button, and run the same command again, which will not flash it again"

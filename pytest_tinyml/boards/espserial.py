@@ -54,6 +54,8 @@ class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
         self.confirm_target_elf_sha256 = self.erase_all = False
         self.skip_autoflash = True
         self.esptool_baud, self.esp_flash_force, self.erase_nvs = esptool_baud, force, erase_nvs
+        self.attempts = _ATTEMPTS
+        """How often the boot loader is called before it is said not to answer; each takes a few seconds."""
         self._esp: Any = None
         line = serial.serial_for_url(port, baudrate=baud, exclusive=True, do_not_open=True)
         # Both lines at rest: an open port would otherwise pull at the pins of boards (and of Espressif's RFC 2217
@@ -71,7 +73,9 @@ class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
             esptool.FatalError: it does not answer.
         """
         if self._esp is None:
-            self._esp = esptool.detect_chip(port=self.proc, baud=self.baud, connect_attempts=_ATTEMPTS)
+            if not self.proc.is_open:  # esptool closes it when nobody answers
+                self.proc.open()
+            self._esp = esptool.detect_chip(port=self.proc, baud=self.baud, connect_attempts=self.attempts)
         return self._esp
 
     def hard_reset(self) -> None:

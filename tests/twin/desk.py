@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,6 +93,20 @@ class Desk:
             results=self.project.results() if (report / "results.json").exists() else {},
             console=log.read_text(encoding="utf-8") if log.exists() else "",
         )
+
+
+def command(*arguments: str) -> str:
+    """Run ``tinyml`` and return what it printed; fail if it did."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from pytest_tinyml.cli import main; sys.exit(main())", *arguments],
+        env=os.environ | WIFI,
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def built(folder: Path, model: str) -> Path:

@@ -82,22 +82,23 @@ def test_another_firmware_is_replaced(desk: Desk, flashed: Callable[[str], bytes
 
 
 def test_a_board_without_auto_reset(desk: Desk, flashed: Callable[[str], bytes]) -> None:
-    """With IO0 at GND by a jumper the board is flashed; it runs when the jumper is off and the button pressed."""
+    """Whoever does what the screen says, jumper on and RST, jumper off and RST, has the board flashed and run."""
     from tests.twin.board import Faults, Twin
     from tests.twin.desk import assert_same_verdict
-    from tests.twin.image import APP_AT
 
-    wanted = flashed("s1-ptq")
-    with Twin(Faults(unwired=True)) as twin:
-        twin.press_reset(jumper=True)
+    put_on = "connect IO0 to GND (with a jumper) and press RST, within 30 s"
+    take_off = "flashed; now take the jumper off IO0 and press RST, within 56 s"
+    log = desk.project.path / "tinyml-report" / "logs" / "esp32cam.console.log"
+    with Twin(Faults(unwired=True), flash=flashed("s4-ptq")) as twin:
+        twin.press_reset(jumper=False)
         ended = threading.Event()
 
         def hands() -> None:
-            while bytes(twin.flash.data[APP_AT:]) != wanted[APP_AT:]:
-                if ended.wait(0.5):
-                    return
-            if not ended.wait(5.0):  # esptool is done with it by then
-                twin.press_reset(jumper=False)
+            for what, jumper in ((put_on, True), (take_off, False)):
+                while not (log.exists() and what in log.read_text(encoding="utf-8")):
+                    if ended.wait(0.2):
+                        return
+                twin.press_reset(jumper=jumper)
 
         person = threading.Thread(target=hands)
         person.start()
@@ -107,7 +108,9 @@ def test_a_board_without_auto_reset(desk: Desk, flashed: Callable[[str], bytes])
             ended.set()
             person.join()
         assert_same_verdict(outcome, 1000)
-        assert (twin.downloads, twin.boots) == (1, 1)
+        assert (twin.downloads, twin.boots) == (1, 2)
+    assert f"tinyml: no boot loader answers at {twin.url}: {put_on}" in outcome.text
+    assert f"tinyml: {take_off}" in outcome.text
 
 
 def test_another_firmware_may_not_be_replaced(desk: Desk, flashed: Callable[[str], bytes]) -> None:
@@ -189,4 +192,20 @@ def test_a_dut_in_own_tests(desk: Desk, flashed: Callable[[str], bytes]) -> None
         outcome = desk.run(twin, "--tinyml-limit", "500", "test_own.py", "-k", "needs_no_board")
         assert "1 passed" in outcome.text
         assert twin.boots == boots
+        assert twin.downloads == 0
+
+
+def test_commands_at_a_port(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """``tinyml predict`` and ``tinyml doctor`` use the board at a port, with a firmware that is built already."""
+    from tests.twin.board import Twin
+    from tests.twin.desk import command
+
+    with Twin(flash=flashed("s1-ptq")) as twin:
+        at = ("--port", twin.url, "--app-path", str(desk.build("s1-ptq")))
+        shown = command("predict", "--board", "esp32cam", "--model", "s1", "--index", "17", *at)
+        assert "s1-ptq on esp32cam (engine aot, twin)" in shown
+        assert "the same bytes as tflm on the host" in shown
+        shown = command("doctor", "esp32cam", *at)
+        assert "ok    esp32cam: 10 samples, the same bytes as tflm" in shown
+        assert "boards: 1 ok, 0 failed, 0 not checked" in shown
         assert twin.downloads == 0
