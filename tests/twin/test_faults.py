@@ -47,6 +47,22 @@ def test_the_network_is_lost(desk: Desk, flashed: Callable[[str], bytes]) -> Non
     assert outcome.results["throughput"]["wall_s"] > 5.0
 
 
+def test_both_with_the_larger_model(desk: Desk, flashed: Callable[[str], bytes]) -> None:
+    """S0: the network is lost at a quarter of the way, the board starts anew at the half, the verdict is the same."""
+    from tests.twin.board import Faults, Twin
+    from tests.twin.desk import assert_same_verdict
+    from tests.twin.radio import Loss
+
+    faults = Faults(reset_at=ALL // 2, losses=(Loss(after_bytes=5_500_000, seconds=5.0),))
+    with Twin(faults, flash=flashed("s0-ptq")) as twin:
+        outcome = desk.run(twin, model="s0-ptq")
+        assert twin.network_losses == 1
+    assert_same_verdict(outcome, ALL)
+    assert outcome.results["metrics"]["correct_board"] == 27_800
+    assert outcome.results["server"]["sessions"] == 2
+    assert [fault["kind"] for fault in outcome.results["faults"]] == ["restart"]
+
+
 def test_a_panic_is_decoded(desk: Desk, flashed: Callable[[str], bytes]) -> None:
     """A panic ends with the reason, the calls by name, and the log."""
     from tests.twin.board import Faults, Twin, panic
