@@ -163,6 +163,7 @@ class Harness:
         def wait() -> None:
             while not self.campaign.wait_for(ids, 0.5):
                 self._talk.now_and_then(lambda: str(progress(self.campaign)))
+            self._talk.catch_up()
 
         self._guard(wait)
 

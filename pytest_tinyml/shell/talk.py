@@ -40,9 +40,10 @@ class Talk:
         """
         self._untold.append(text)
         if threading.current_thread() is threading.main_thread():
-            self._say_all()
+            self.catch_up()
 
-    def _say_all(self) -> None:
+    def catch_up(self) -> None:
+        """Say what other threads have said; called in the main one."""
         while self._untold:
             self._write(self._untold.popleft())
 
@@ -58,7 +59,7 @@ class Talk:
 
     def now_and_then(self, text: Callable[[], str]) -> None:
         """Say something if nothing was said for a while; a person at a terminal is told more often than a log."""
-        self._say_all()
+        self.catch_up()
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         interval = _TTY_S if reporter is not None and reporter.isatty else _LOG_S
         if time.monotonic() - self._said >= interval:
