@@ -142,7 +142,7 @@ class EspBoard(StreamedBoard):
         """
         try:
             known = self._device.identity(self._device.reset()) is not None
-            if known and provisioning.has_network(self._device.commands):
+            if known and provisioning.own_network(self._device.commands) is not None:
                 return
         except BoardError as error:
             self.console.line(str(error))
@@ -198,7 +198,7 @@ class EspBoard(StreamedBoard):
         server = self.request.server
         if server is None:
             server = self._server = self._server or ImageServer(host="")
-        if not address and not self.emulated and server.host in _LOOPBACK:
+        if not address and server.host in _LOOPBACK:
             msg = (
                 f"board {self.name!r} keeps its network, and only it knows its address: name this computer's address "
                 f"in that network with --tinyml-host, or set {provisioning.SSID} and {provisioning.PASSWORD}"

@@ -29,14 +29,18 @@ def wifi_from_environment() -> tuple[str, str] | None:
     return (name, os.environ.get(PASSWORD, "")) if name else None
 
 
-def has_network(commands: Commands) -> bool:
-    """Whether a board that was just started is in a network without having been told one: kept, wired, or a host's."""
-    deadline = time.monotonic() + _KEPT_S
-    while commands.status(_ANSWER_S).get("network") != "up":
+def own_network(commands: Commands, timeout_s: float = _KEPT_S) -> str | None:
+    """Wait until a board that was just started is in a network without having been told one: kept, wired, or a host's.
+
+    Returns:
+        The board's address in it, empty if the firmware is too old to say; None if there is no network.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (status := commands.status(_ANSWER_S)).get("network") != "up":
         if time.monotonic() > deadline:
-            return False
+            return None
         time.sleep(_POLL_S)
-    return True
+    return status.get("address", "").strip("-")
 
 
 def no_network() -> UsageError:
@@ -48,7 +52,7 @@ def no_network() -> UsageError:
 
 
 def join_network(commands: Commands) -> str:
-    """Let the board join the network; returns its address, empty if only the board knows it.
+    """Let the board join the network; returns its address, empty if only the board knows it (see `own_network`).
 
     Raises:
         UsageError: no network was named, and the board keeps none.
@@ -56,9 +60,10 @@ def join_network(commands: Commands) -> str:
     """
     wifi = wifi_from_environment()
     if wifi is None:
-        if not has_network(commands):
+        address = own_network(commands)
+        if address is None:
             raise no_network()
-        return ""
+        return address
     name, password = wifi
     try:
         return commands.ask("wifi", name, *([password] if password else []), timeout_s=_JOIN_S)

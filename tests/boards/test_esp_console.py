@@ -12,7 +12,7 @@ from pytest_tinyml.boards.esp32cam import KIND
 from pytest_tinyml.boards.espconsole import Commands, ConsoleLines, parse_identity
 from pytest_tinyml.boards.espcrash import CrashWatch, decode
 from pytest_tinyml.boards.espport import Port, candidates, plain_mac, the_only, why_not_open
-from pytest_tinyml.boards.provisioning import join_network
+from pytest_tinyml.boards.provisioning import join_network, own_network
 from pytest_tinyml.errors import BoardError, BoardTimeoutError, UsageError
 from pytest_tinyml.links.console import Console
 
@@ -25,6 +25,20 @@ PORTS = (
     Port(path="/dev/ttyUSB0", serial_number="A50285BI", location="1-2.1", what="FT232R USB UART"),
     Port(path="/dev/ttyUSB1", location="1-2.2", what="USB Serial"),
 )
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("network=up address=192.168.1.7 exchanges=0", "192.168.1.7"),
+        ("network=up exchanges=0", ""),
+        ("network=down address=- exchanges=0", None),
+    ],
+)
+def test_a_network_of_its_own(lines: ConsoleLines, status: str, expected: str | None) -> None:
+    """A board that keeps its network, or is wired, says its address; older firmware only that it has one."""
+    commands = answering(lines, {"status": f"ok status uptime_ms=7 {status}"}, [])
+    assert expected == own_network(commands, 0.0)
 
 
 @pytest.fixture

@@ -424,7 +424,7 @@ def test_the_console_says_what_the_board_is(program: Path) -> None:
     assert list(fields) == ["protocol", "board", "chip", "engine", "firmware", "model", "mac"]
     assert (fields["protocol"], fields["board"], fields["chip"]) == ("1", "esp32cam", "ESP32%20(twin)")
     assert (fields["engine"], fields["mac"], len(fields["firmware"])) == ("null", "a0b1c2d3e4f5", 64)
-    assert "network=up" in status_line
+    assert " network=up address=127.0.0.1 exchanges=" in status_line
     said = "\n".join(host.heard) + host.errors
     assert host.token not in said
     assert "s3cret" not in said

@@ -49,18 +49,17 @@ static uint32_t console_random(void *context) {
     return bits;
 }
 
-static bool network_up(void *context) {
+/* The computer is in its network already. */
+static bool network(void *context, tml_text *address) {
     (void)context;
+    tml_text_add(address, "127.0.0.1");
     return true;
 }
 
-/* The computer is in its network already. */
 static bool join(void *context, const char *ssid, const char *password, tml_text *answer) {
-    (void)context;
     (void)ssid;
     (void)password;
-    tml_text_add(answer, "127.0.0.1");
-    return true;
+    return network(context, answer);
 }
 
 const puller_board *console_board(const char *mac) {
@@ -68,7 +67,7 @@ const puller_board *console_board(const char *mac) {
         .console_read = console_read,
         .console_write = console_write,
         .random = console_random,
-        .network_up = network_up,
+        .network = network,
         .wifi = join,
     };
     tml_text text = tml_text_in(board.mac, sizeof board.mac);

@@ -6,6 +6,7 @@
 #define REST_MS 20U       /* between looks at the console while nothing is pulled */
 #define FLUSH_MS 2000U    /* for the last answer before a restart */
 #define CONSOLE_BYTES 64U /* read from the console at once */
+#define ADDRESS_SIZE 16U  /* of an IPv4 address in dots, with its end */
 
 /* ---- the port: the platform's, with a line that pulls ---- */
 
@@ -167,7 +168,12 @@ static bool on_status(void *context, uint8_t count, const char *const *arguments
     (void)count;
     (void)arguments;
     add_count(out, "uptime_ms", p->inner->uptime_ms(p->inner->context));
-    tml_text_add(out, p->board->network_up(p->board->context) ? " network=up " : " network=down ");
+    char address[ADDRESS_SIZE];
+    tml_text text = tml_text_in(address, sizeof address);
+    const bool up = p->board->network(p->board->context, &text);
+    tml_text_add(out, up ? " network=up" : " network=down");
+    add_value(out, "address", address[0] != 0 ? address : "-");
+    tml_text_char(out, ' ');
     add_count(out, "exchanges", p->pull.counters.exchanges);
     tml_text_char(out, ' ');
     add_count(out, "retries", p->pull.counters.retries);

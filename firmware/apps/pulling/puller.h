@@ -18,7 +18,8 @@ typedef struct {
     int32_t (*console_read)(void *context, uint8_t *data, size_t capacity);
     void (*console_write)(void *context, const char *data, size_t size);
     uint32_t (*random)(void *context); /* 32 bits that nobody can foresee */
-    bool (*network_up)(void *context);
+    /* Whether there is a network; if so, adds the board's address in it. */
+    bool (*network)(void *context, tml_text *address);
     /* Joins a network within 20 s and answers with the board's address; `password` is NULL for an open one. */
     bool (*wifi)(void *context, const char *ssid, const char *password, tml_text *answer);
     bool (*save)(void *context, tml_text *answer);   /* NULL: there is no place for it */

@@ -11,6 +11,7 @@
 #define JOIN_MS 20000U
 #define SLICE_MS 200U /* between feedings of the watchdog */
 #define UP BIT0
+#define ADDRESS_SIZE 16 /* of an IPv4 address in dots, with its end */
 
 static EventGroupHandle_t state;
 static esp_ip4_addr_t address;
@@ -43,16 +44,20 @@ void espidf_network_lost(void) {
     xEventGroupClearBits(state, UP);
 }
 
-bool espidf_network_up(void *context) {
+bool espidf_network(void *context, tml_text *text) {
+    char dotted[ADDRESS_SIZE];
     (void)context;
-    return (xEventGroupGetBits(state) & UP) != 0;
+    if ((xEventGroupGetBits(state) & UP) == 0) {
+        return false;
+    }
+    tml_text_add(text, esp_ip4addr_ntoa(&address, dotted, sizeof dotted));
+    return true;
 }
 
 bool espidf_network_wait(tml_text *answer, const char *(*why)(void)) {
-    char text[16];
     for (uint32_t waited = 0; waited < JOIN_MS; waited += SLICE_MS) {
-        if ((xEventGroupWaitBits(state, UP, pdFALSE, pdTRUE, pdMS_TO_TICKS(SLICE_MS)) & UP) != 0) {
-            tml_text_add(answer, esp_ip4addr_ntoa(&address, text, sizeof text));
+        (void)xEventGroupWaitBits(state, UP, pdFALSE, pdTRUE, pdMS_TO_TICKS(SLICE_MS));
+        if (espidf_network(NULL, answer)) {
             return true;
         }
         espidf_watchdog_feed(NULL);

@@ -12,7 +12,7 @@ extern "C" {
 void espidf_network_init(void);
 
 /* The rest is as in puller.h. A network that is lost is joined again for ever. */
-bool espidf_network_up(void *context);
+bool espidf_network(void *context, tml_text *text);
 bool espidf_network_join(void *context, const char *ssid, const char *password, tml_text *answer);
 bool espidf_network_save(void *context, tml_text *answer);
 bool espidf_network_forget(void *context, tml_text *answer);

@@ -42,7 +42,7 @@ static void serve(void *unused) {
         .console_read = espidf_console_read,
         .console_write = espidf_console_write,
         .random = random_bits,
-        .network_up = espidf_network_up,
+        .network = espidf_network,
         .wifi = espidf_network_join,
         .save = espidf_network_save,
         .forget = espidf_network_forget,
