@@ -53,8 +53,7 @@ class ChildBoard(StreamedBoard):
         ours = theirs = -1
         if kept:
             theirs, ours = os.pipe()
-            numbers = ",".join(map(str, fds))
-            command = [sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(theirs), numbers, *command]
+            command = kept_command(theirs, fds, command)
             inherited.append(theirs)
         try:
             self._process = subprocess.Popen(
@@ -81,7 +80,7 @@ class ChildBoard(StreamedBoard):
     def ending(self) -> str | None:
         """Say how the program ended, if it has."""
         code = None if self._process is None else self._process.poll()
-        return None if code is None else _ending(code, ended=True, asked=0) or "its program has ended"
+        return None if code is None else how_it_ended(code) or "its program has ended"
 
     @property
     def pid(self) -> int | None:
@@ -111,10 +110,29 @@ class ChildBoard(StreamedBoard):
         return _ending(process.returncode, ended=ended, asked=-signal.SIGKILL if control >= 0 else -signal.SIGTERM)
 
 
+def kept_command(control: int, fds: Sequence[int], command: Sequence[str]) -> list[str]:
+    """Return the command line under which `keeper` runs a program.
+
+    Args:
+        control: the reading end of a pipe, inherited; the program ends when nobody has the writing end any more.
+        fds: descriptors that are for the program alone.
+        command: the program and its arguments.
+    """
+    return [
+        *(sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(control), ",".join(map(str, fds))),
+        *command,
+    ]
+
+
 def _ending(code: int, *, ended: bool, asked: int) -> str:
     """Say how a program ended; nothing if it did as it was asked."""
     if not ended:
         return "" if code == asked and asked != -signal.SIGKILL else "had to be killed"
+    return how_it_ended(code)
+
+
+def how_it_ended(code: int) -> str:
+    """Say how a program ended by itself, from its exit code; nothing if it did so in peace."""
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}" if code else ""

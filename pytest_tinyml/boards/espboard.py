@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pytest_tinyml.boards import espidf, provisioning
 from pytest_tinyml.boards.espcrash import CrashWatch
@@ -15,8 +15,11 @@ from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutErro
 from pytest_tinyml.links.base import LinkClosedError
 
 if TYPE_CHECKING:
+    from pytest_embedded_idf import IdfApp
+    from pytest_embedded_qemu import Qemu
+
     from pytest_tinyml.boards.base import BoardRequest
-    from pytest_tinyml.boards.espconsole import ConsoleIdentity, ConsoleLines
+    from pytest_tinyml.boards.espconsole import Commands, ConsoleIdentity, ConsoleLines
     from pytest_tinyml.boards.espidf import AppBuild
     from pytest_tinyml.boards.espserial import BoardSerial
     from pytest_tinyml.links.base import Link
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 _PULL_S: Final = 20.0
 _SLICE_S: Final = 0.5
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class EspBoard(StreamedBoard):
@@ -39,11 +42,13 @@ class EspBoard(StreamedBoard):
         app: the firmware as pytest-embedded describes it; known after `prepare`.
     """
 
+    device_type: ClassVar[type[EspDevice]] = EspDevice
+
     def __init__(self, kind: str, engine: str, request: BoardRequest) -> None:
         """Start nothing."""
         super().__init__(kind, request)
         self._kind, self._engine = kind, engine
-        self._device = EspDevice(request.device, self.console)
+        self._device = self.device_type(request.device, self.console)
         self._device.say = request.say
         self.app: Any = None
         self._build: AppBuild | None = None
@@ -66,6 +71,11 @@ class EspBoard(StreamedBoard):
         return self._device.serial
 
     @property
+    def qemu(self) -> Qemu | None:
+        """The emulator that stands for the board, as pytest-embedded has it."""
+        return None
+
+    @property
     def lines(self) -> ConsoleLines:
         """What the board says."""
         return self._device.lines
@@ -80,10 +90,9 @@ class EspBoard(StreamedBoard):
         if self._build is None:
             # What is quickly known first: a build takes minutes.
             self._device.find()
-            if provisioning.wifi_from_environment() is None:
-                self._check_network()
+            self._check_network()
             build = self._built()
-            self.app, self._build = build.app(self.request.device), build
+            self.app, self._build = self._described(build), build
         return self._build.firmware_sha256
 
     def start(self) -> Link:
@@ -91,9 +100,9 @@ class EspBoard(StreamedBoard):
         self.prepare()
         self._flash_if_needed(self._device.identity(self._device.reset()))
         # From here on a restart is a death; joining the Wi-Fi is when a weak supply breaks down.
-        watch = self._watch = CrashWatch(self.lines, self.lines.position)
+        watch = self._watch = CrashWatch(self.lines, self.lines.position, self._device.ending)
         commands = self._device.commands
-        address = provisioning.join_network(commands)
+        address = self._joined(commands)
         server, host = self._served(address)
         link = server.connect(self.request.index)
         try:
@@ -140,6 +149,8 @@ class EspBoard(StreamedBoard):
         Raises:
             UsageError: nobody knows a network.
         """
+        if provisioning.wifi_from_environment() is not None:
+            return
         try:
             known = self._device.identity(self._device.reset()) is not None
             if known and provisioning.own_network(self._device.commands) is not None:
@@ -157,9 +168,7 @@ class EspBoard(StreamedBoard):
             UsageError: it is for another model.
         """
         model = self.request.model
-        build = espidf.find_build(self.request.device) or espidf.build_app(
-            self._kind, model, self.request.clock or espidf.WALL
-        )
+        build = espidf.find_build(self.request.device) or self._newly_built()
         if build.model_sha256 != model.sha256 and not build.loads_models:
             msg = (
                 f"{build.folder} was built with another model ({build.model_sha256[:12]}) than {model.name!r} "
@@ -167,6 +176,17 @@ class EspBoard(StreamedBoard):
             )
             raise UsageError(msg)
         return build
+
+    def _newly_built(self) -> AppBuild:
+        return espidf.build_app(self._kind, self.request.model, self.request.clock or espidf.WALL)
+
+    def _described(self, build: AppBuild) -> IdfApp:
+        """Return what pytest-embedded makes of a build."""
+        return build.app(self.request.device)
+
+    def _joined(self, commands: Commands) -> str:
+        """Let the board into its network; returns its address, empty if only the board knows it."""
+        return provisioning.join_network(commands)
 
     def _flash_if_needed(self, identity: ConsoleIdentity | None) -> None:
         """Flash, unless the board has the right firmware.
@@ -198,10 +218,11 @@ class EspBoard(StreamedBoard):
         server = self.request.server
         if server is None:
             server = self._server = self._server or ImageServer(host="")
-        if not address and server.host in _LOOPBACK:
+        if not address and server.host in LOOPBACK:
             msg = (
-                f"board {self.name!r} keeps its network, and only it knows its address: name this computer's address "
-                f"in that network with --tinyml-host, or set {provisioning.SSID} and {provisioning.PASSWORD}"
+                f"board {self.name!r} keeps its network, and its firmware does not say its address: name this "
+                "computer's address in that network with --tinyml-host, or set "
+                f"{provisioning.SSID} and {provisioning.PASSWORD}"
             )
             raise UsageError(msg)
         host = server.face(address or "127.0.0.1")

@@ -14,6 +14,7 @@ from elftools.elf.elffile import ELFFile
 from pytest_tinyml.firmware import function_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_tinyml.boards.espconsole import ConsoleLines
@@ -41,23 +42,24 @@ class CrashWatch:
     Args:
         lines: what the board says.
         since: position; what was said before is not looked at.
+        ending: says how the board ended without a word, if it has.
     """
 
-    def __init__(self, lines: ConsoleLines, since: int) -> None:
+    def __init__(self, lines: ConsoleLines, since: int, ending: Callable[[], str | None] = lambda: None) -> None:
         """Begin there."""
-        self._lines, self._since = lines, since
+        self._lines, self._since, self._ending = lines, since, ending
         self._seen: float | None = None
         self._next = since
 
     def reason(self) -> str | None:
         """Return how the board died, once it has finished to say so; None if it is alive."""
         if self._lines.position == self._next and self._seen is None:
-            return None  # called for every exchange: nothing new costs nothing
+            return self._ending()  # called for every exchange: nothing new costs next to nothing
         self._next = self._lines.position
         panic = self._lines.find(_PANIC, self._since)
         restart = self._lines.find(_RESTART, self._since)
         if panic is None and restart is None:
-            return None
+            return self._ending()
         if self._seen is None:
             self._seen = time.monotonic()
         told = self._lines.find(_OVER, self._since) is not None or panic is None

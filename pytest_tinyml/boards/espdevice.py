@@ -133,6 +133,10 @@ class EspDevice:
             raise IdentityError(msg)
         return self._after_flash()
 
+    def ending(self) -> str | None:
+        """Say how the board ended for good, if it has; a port does not know."""
+        return None
+
     def release(self) -> None:
         """Close the port; harmless when repeated. `reset` opens it again."""
         if self.serial is not None and self.serial.proc.is_open:

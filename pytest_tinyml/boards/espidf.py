@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from pytest_tinyml.firmware.build import LOG, first_error, run_step
 from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_embedded_idf import IdfApp
 
@@ -69,8 +70,12 @@ class AppBuild:
                 app_path=str(self.app_path), build_dir=str(self.folder), part_tool=device.get("part_tool") or None
             )
         except (ValueError, KeyError, OSError) as error:
-            msg = f"{self.folder} is not the build folder of an ESP-IDF application: {error}; build it with idf.py"
-            raise UsageError(msg) from error
+            raise not_a_build_folder(self.folder, error) from error
+
+
+def not_a_build_folder(folder: Path, error: Exception) -> UsageError:
+    """Make the error for a folder of which pytest-embedded makes nothing."""
+    return UsageError(f"{folder} is not the build folder of an ESP-IDF application: {error}; build it with idf.py")
 
 
 def find_build(device: Mapping[str, str]) -> AppBuild | None:
@@ -122,13 +127,15 @@ def read_build(folder: Path, app_path: Path) -> AppBuild:
     )
 
 
-def build_app(name: str, model: Model, clock: str) -> AppBuild:
+def build_app(name: str, model: Model, clock: str, *, application: str = "", also: Sequence[str] = ()) -> AppBuild:
     """Build an application of ``firmware/apps`` with idf.py, in a folder of the cache that is built on the next time.
 
     Args:
-        name: of the application.
+        name: of the board.
         model: goes into it.
         clock: what inferences are timed with.
+        application: its name, where that is not the board's.
+        also: files of its settings besides ``sdkconfig.defaults``.
 
     Raises:
         UsageError: ESP-IDF was not found; with the other way.
@@ -147,11 +154,15 @@ def build_app(name: str, model: Model, clock: str) -> AppBuild:
     if not idf.is_file() or python is None:
         tool, install = "idf.py", f"IDF_PATH is {root!r}, which has no tools/idf.py; install ESP-IDF 5.1 or later"
         raise MissingToolError(tool, f"building firmware for board {name!r}", install)
-    project = assets_dir("firmware") / "apps" / name
-    folder = cache_dir() / "esp-idf" / f"{name}-{clock}-{model.sha256[:16]}"
+    project = assets_dir("firmware") / "apps" / (application or name)
+    defaults = [project / file for file in ("sdkconfig.defaults", *also)]
+    # ESP-IDF reads the defaults once for each folder.
+    digest = sha256(b"".join(file.read_bytes() for file in defaults)).hexdigest()
+    folder = cache_dir() / "esp-idf" / f"{name}-{clock}-{model.sha256[:16]}-{digest[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "SDKCONFIG": folder / "sdkconfig",  # else it would be in the sources
+        "SDKCONFIG_DEFAULTS": ";".join(map(str, defaults)),
         "TML_MODEL_DIR": tflm.generated(model).folder,
         "TML_BOARD": name,
         "TML_CLOCK": clock,

@@ -20,6 +20,7 @@ _OURS: Final = {
     "qemu-xtensa": "pytest_tinyml.boards.qemu_xtensa",
     "tflm": "pytest_tinyml.boards.tflm",
     "esp32cam": "pytest_tinyml.boards.esp32cam",
+    "esp32-qemu": "pytest_tinyml.boards.esp32_qemu",
 }
 
 

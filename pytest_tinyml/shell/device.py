@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 OPTIONS: Final = (
     *("port", "port_location", "port_mac", "port_serial_number", "baud", "target", "skip_autoflash", "erase_all"),
     *("esptool_baud", "esp_flash_force", "app_path", "build_dir", "part_tool", "erase_nvs"),
+    *("qemu_prog_path", "qemu_image_path", "qemu_cli_args", "qemu_extra_args", "skip_regenerate_image"),
 )
 """Those of pytest-embedded's options that mean something to a board."""
 _YES: Final = frozenset({"y", "yes", "true"})
-_SWITCHES: Final = frozenset({"skip_autoflash", "erase_all", "esp_flash_force", "erase_nvs"})
+_SWITCHES: Final = frozenset({"skip_autoflash", "erase_all", "esp_flash_force", "erase_nvs", "skip_regenerate_image"})
+_PLACES: Final = frozenset({"app_path", "qemu_image_path"})
+"""Paths; that of the build folder is one of the application's."""
 # What pytest-embedded and pyserial's RFC 2217 client warn of themselves, once per test and per port.
 _NOT_OURS: Final = (
     "ignore:record_xml_attribute is an experimental feature:pytest.PytestExperimentalApiWarning",
@@ -41,8 +44,8 @@ def device_options(config: pytest.Config) -> dict[str, str]:
         text = str(value)
         if name in _SWITCHES:
             text = "|".join("true" if part.lower() in _YES else "false" for part in text.split("|"))
-        elif name in {"app_path", "build_dir"}:
-            text = "|".join(_typed_here(config, part) if name == "app_path" else part for part in text.split("|"))
+        elif name in _PLACES:
+            text = "|".join(_typed_here(config, part) for part in text.split("|"))
         found[name] = text
     return found
 

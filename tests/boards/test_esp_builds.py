@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from pytest_tinyml.boards.espidf import build_app, find_build
 from pytest_tinyml.contractsetup import cached_model
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SAID = {"firmware_sha256": "f" * 64, "model_sha256": "a" * 64, "version": "1"}
 
@@ -65,6 +62,23 @@ def test_idf_py_is_told_model_and_clock(idf: Path) -> None:
         False,
         False,
     )
+
+
+def test_settings_come_from_files(idf: Path) -> None:
+    """The ESP32-CAM has the default file; under QEMU the same application has a second, and a folder of its own."""
+    model = cached_model("s1-ptq")
+    board = build_app("esp32cam", model, "wall")
+    emulated = build_app("esp32-qemu", model, "wall", application="esp32cam", also=("sdkconfig.qemu",))
+    seen = [json.loads((built.folder / "seen.json").read_text(encoding="utf-8")) for built in (board, emulated)]
+    files = [one["settings"]["SDKCONFIG_DEFAULTS"].split(";") for one in seen]
+    assert [["sdkconfig.defaults"], ["sdkconfig.defaults", "sdkconfig.qemu"]] == [
+        [Path(file).name for file in some] for some in files
+    ]
+    assert all(Path(file).is_file() for some in files for file in some)
+    assert ["esp32cam", "esp32-qemu"] == [one["settings"]["TML_BOARD"] for one in seen]
+    sources = [one["arguments"][one["arguments"].index("-C") + 1] for one in seen]
+    assert sources[0] == sources[1]
+    assert board.folder != emulated.folder
 
 
 def test_a_failed_build_shows_why(idf: Path) -> None:
