@@ -78,7 +78,9 @@ def main(words: list[str], machines: tuple[str, ...], dies_at: int | None, seen:
     with Path(seen).open("a", encoding="utf-8") as file:
         file.write(json.dumps(words) + "\n")
     networked = given.nic.startswith("user,model=open_eth")
-    machine = Machine(content, networked=networked, dies_at=dies_at if first else None)
+    # Killed as QEMU is, it leaves its files to whoever made the folder.
+    scratch = Path(tempfile.mkdtemp(dir=Path(seen).parent))
+    machine = Machine(content, scratch, networked=networked, dies_at=dies_at if first else None)
     threading.Thread(target=answer_qmp, args=(given.qmp, machine), daemon=True).start()
     machine.run()
 
@@ -88,19 +90,19 @@ class Machine:
 
     Args:
         flash: all of it.
+        scratch: a folder.
         networked: whether there is a network.
         dies_at: see `install`.
     """
 
-    def __init__(self, flash: bytes, *, networked: bool, dies_at: int | None) -> None:
+    def __init__(self, flash: bytes, scratch: Path, *, networked: bool, dies_at: int | None) -> None:
         """Be off."""
-        self._flash, self._networked, self._dies_at = flash, networked, dies_at
-        self._folder = tempfile.TemporaryDirectory(prefix="stand-in-")
+        self._flash, self._scratch, self._networked, self._dies_at = flash, scratch, networked, dies_at
         self._program: subprocess.Popen[bytes] | None = None
 
     def run(self) -> NoReturn:
         """Run until killed."""
-        path = Path(self._folder.name) / "program"
+        path = self._scratch / "program"
         try:
             path.write_bytes(program_in(self._flash, path.with_name("partition.bin")))
         except BootError as error:
@@ -124,7 +126,6 @@ class Machine:
                 self._say(self._seen_from_outside(line).replace(b"\n", b"\r\n"))
             self._program.wait()
             if planted:
-                self._folder.cleanup()
                 os._exit(DIED)
 
     def reset(self) -> None:

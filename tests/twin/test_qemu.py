@@ -246,7 +246,7 @@ def test_a_dut_in_own_tests(run: Callable[..., Outcome], programs: Path, desk: D
     assert 1 == len(starts(program))
 
 
-def test_nothing_is_left_behind(desk: Desk, programs: Path) -> None:
+def test_nothing_is_left_behind(desk: Desk, programs: Path, tmp_path: Path) -> None:
     """A pytest that is killed takes its QEMU with it."""
     from tests.projects import wait_until
     from tests.twin.qemu import install
@@ -255,6 +255,7 @@ def test_nothing_is_left_behind(desk: Desk, programs: Path) -> None:
     process = desk.project.spawn(
         *("--board", "esp32-qemu", "--app-path", str(desk.build("s1-ptq")), "--qemu-prog-path", str(program)),
         *("--tinyml-model", "s1-ptq"),
+        TMPDIR=str(tmp_path),
     )
     wait_until(lambda: desk.project.answers() > 0, 60.0, process)
     assert running(program) > 0
