@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _PULL_S: Final = 20.0
 _SLICE_S: Final = 0.5
+_TRIES: Final = 5
+_ANSWER_S: Final = 2.0
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -100,8 +102,9 @@ class EspBoard(StreamedBoard):
         self.prepare()
         self._flash_if_needed(self._device.identity(self._device.reset()))
         # From here on a restart is a death; joining the Wi-Fi is when a weak supply breaks down.
-        watch = self._watch = CrashWatch(self.lines, self.lines.position, self._device.ending)
         commands = self._device.commands
+        started = commands.settle(_TRIES, _ANSWER_S)
+        watch = self._watch = CrashWatch(self.lines, started, self._device.ending)
         address = self._joined(commands)
         server, host = self._served(address)
         link = server.connect(self.request.index)

@@ -167,6 +167,28 @@ class Commands:
         found = self.lines.wait(_READY, since, answer_s)
         return None if found is None else parse_identity(found[1])
 
+    def settle(self, tries: int, timeout_s: float) -> int:
+        """Wait until a board that was reset answers, and return the console's position behind everything before that.
+
+        Opening a port resets many boards, and resetting one does it once more: its first line may be of the start
+        before the last one, whose lines are still to come. An answer to what was asked after the reset is behind them.
+
+        Args:
+            tries: a board that is starting may lose what it is told.
+            timeout_s: for each.
+
+        Raises:
+            BoardTimeoutError: it does not answer.
+        """
+        for left in reversed(range(tries)):
+            try:
+                self.ask("status", timeout_s=timeout_s)
+                break
+            except BoardTimeoutError:
+                if not left:
+                    raise
+        return self.lines.position
+
     def status(self, timeout_s: float) -> Mapping[str, str]:
         """Return what the board counts, and whether it is in a network."""
         return _pairs(self.ask("status", timeout_s=timeout_s))

@@ -107,6 +107,28 @@ def test_a_silent_board_is_asked(lines: ConsoleLines) -> None:
     assert Commands(lines, lambda _: None).identity(lines.position, 0.02, 0.02) is None
 
 
+def test_a_second_start_is_not_a_death(lines: ConsoleLines) -> None:
+    """A port that resets when it is opened, and is then reset: the first start's line comes before the second's."""
+    lines.put(f"tinyml: ready {SAYS.format(f='f' * 64, m='a' * 64)}\r\n".encode())
+    heard: list[bytes] = []
+
+    def write(data: bytes) -> None:
+        heard.append(data)
+        if len(heard) == 1:
+            lines.put(b"ets Jul 29 2019\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n")  # starting: it did not hear that
+        else:
+            lines.put(b"tinyml: ready protocol=1\r\ntinyml: ok status uptime_ms=7 network=down\r\n")
+
+    since = Commands(lines, write).settle(3, 0.05)
+    assert heard == [b"\ntinyml status\n"] * 2
+    assert CrashWatch(lines, since).reason() is None
+    lines.put(b"rst:0xc (SW_CPU_RESET)\r\n")
+    assert CrashWatch(lines, since).reason() == "the board restarted (SW_CPU_RESET)"
+    with pytest.raises(BoardTimeoutError, match="no answer to 'tinyml status'"):
+        Commands(lines, heard.append).settle(2, 0.02)
+    assert len(heard) == 4
+
+
 @pytest.mark.parametrize("text", ["protocol=2 board=x", "protocol=1 board=x chip=y"])
 def test_an_identity_of_another_kind(text: str) -> None:
     """Another version, or fields that are missing, are errors."""
