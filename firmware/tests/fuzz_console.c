@@ -1,16 +1,8 @@
 /* libFuzzer: any bytes at the console, cut anywhere. Commands get whole arguments, answers are lines of known words
  * only, and no line stays in memory. */
 #include "blocks.h"
+#include "fuzz.h"
 #include "tml_console.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct {
     tml_console console;

@@ -2,15 +2,7 @@
  * exact block, so that the address sanitizer sees any step beyond it. */
 #include "blocks.h"
 #include "fake_board.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void fuzz_receiver(const uint8_t *data, size_t size) {
     enum { CAPACITY = 64 };

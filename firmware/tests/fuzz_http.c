@@ -1,15 +1,7 @@
 /* libFuzzer: any bytes as an HTTP answer, cut anywhere. However they are cut, the outcome is the same. */
 #include "blocks.h"
+#include "fuzz.h"
 #include "tml_http_answer.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct {
     int found, status;

@@ -69,24 +69,22 @@ class Desk:
     ) -> Outcome:
         """Run ``pytest --board esp32cam`` on the board at a port, with the firmware that was built with the model."""
         url = twin if isinstance(twin, str) else twin.url
-        command = [
-            "--board",
-            "esp32cam",
-            "--port",
-            url,
-            "--app-path",
-            str(self.build(built_with or model)),
-            "--tinyml-model",
-            model,
-        ]
-        process = self.project.spawn(*command, *arguments, **environment)
+        app = str(self.build(built_with or model))
+        command = ["--port", url, "--app-path", app, "--tinyml-model", model]
+        return self.outcome("esp32cam", *command, *arguments, environment=environment)
+
+    def outcome(
+        self, board: str, *arguments: str, environment: Mapping[str, str], limit_s: float = _LIMIT_S
+    ) -> Outcome:
+        """Run ``pytest --board``, and return what that came to."""
+        process = self.project.spawn("--board", board, *arguments, **environment)
         try:
-            text, _ = process.communicate(timeout=_LIMIT_S)
+            text, _ = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             end_session(process)
             raise
         report = self.project.path / "tinyml-report"
-        log = report / "logs" / "esp32cam.console.log"
+        log = report / "logs" / f"{board}.console.log"
         return Outcome(
             code=process.returncode,
             text=text,

@@ -6,14 +6,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.projects import end_session
 
 pytestmark = pytest.mark.twin
 
@@ -29,35 +26,16 @@ _LIMIT_S = 300.0
 @pytest.fixture
 def run(desk: Desk) -> Callable[..., Outcome]:
     """Returns what runs ``pytest --board esp32-qemu`` with a program as QEMU."""
-    from tests.twin.desk import Outcome
 
     def run_with(
         program: Path | str, *arguments: str, app: Path | None = None, limit: int = SAMPLES, **environment: str
     ) -> Outcome:
-        process = desk.project.spawn(
-            *(
-                "--board",
-                "esp32-qemu",
-                "--app-path",
-                str(app or desk.build("s1-ptq")),
-                "--qemu-prog-path",
-                str(program),
-            ),
+        return desk.outcome(
+            "esp32-qemu",
+            *("--app-path", str(app or desk.build("s1-ptq")), "--qemu-prog-path", str(program)),
             *("--tinyml-model", "s1-ptq", "--tinyml-limit", str(limit), *arguments),
-            **{"TINYML_WIFI_SSID": "", **environment},
-        )
-        try:
-            text, _ = process.communicate(timeout=_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            end_session(process)
-            raise
-        report = desk.project.path / "tinyml-report"
-        log = report / "logs" / "esp32-qemu.console.log"
-        return Outcome(
-            code=process.returncode,
-            text=text,
-            results=desk.project.results() if (report / "results.json").exists() else {},
-            console=log.read_text(encoding="utf-8") if log.exists() else "",
+            environment={"TINYML_WIFI_SSID": "", **environment},
+            limit_s=_LIMIT_S,
         )
 
     return run_with
