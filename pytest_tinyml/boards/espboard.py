@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -10,7 +9,7 @@ from pytest_tinyml.boards import espidf, provisioning
 from pytest_tinyml.boards.espcrash import CrashWatch
 from pytest_tinyml.boards.espdevice import EspDevice
 from pytest_tinyml.boards.streamed import StreamedBoard
-from pytest_tinyml.boards.watched import WatchedLink
+from pytest_tinyml.boards.watched import WatchedLink, arrives
 from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutError, IdentityError, UsageError
 from pytest_tinyml.links.base import LinkClosedError
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.http import HttpLink, ImageServer
 
 _PULL_S: Final = 20.0
-_SLICE_S: Final = 0.5
 _TRIES: Final = 5
 _ANSWER_S: Final = 2.0
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -239,17 +237,15 @@ class EspBoard(StreamedBoard):
             BoardCrashedError: it has died instead.
             BoardTimeoutError: it does not come.
         """
-        deadline = time.monotonic() + _PULL_S
-        while time.monotonic() < deadline:
-            try:
-                if link.wait_connected(_SLICE_S):
-                    return
-            except LinkClosedError as error:
-                msg = f"the board is gone: {error}"
-                raise BoardCrashedError(msg) from error
-            reason = watch.reason()
-            if reason is not None:
-                raise BoardCrashedError(reason)
+        try:
+            if arrives(link, watch.reason, _PULL_S):
+                return
+        except LinkClosedError as error:
+            msg = f"the board is gone: {error}"
+            raise BoardCrashedError(msg) from error
+        reason = watch.reason()
+        if reason is not None:
+            raise BoardCrashedError(reason)
         msg = (
             f"the board does not reach {where} within {_PULL_S:g} s: is this computer in the same network, and does a "
             "firewall let the board in? --tinyml-host is the address that it is given"

@@ -6,13 +6,12 @@ They are told where from over their standard input, as a board is over its seria
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.espconsole import Commands, ConsoleLines
 from pytest_tinyml.boards.provisioning import point_to_server
-from pytest_tinyml.boards.watched import WatchedLink
+from pytest_tinyml.boards.watched import WatchedLink, arrives
 from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutError
 from pytest_tinyml.links.base import LinkClosedError
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.http import HttpLink, ImageServer
 
 LOOPBACK: Final = "127.0.0.1"
-_SLICE_S: Final = 0.1
 
 
 class Puller:
@@ -79,7 +77,7 @@ class Puller:
         self._reader.start()
         try:
             point_to_server(Commands(self._lines, self._write), server, server.face(LOOPBACK), self._index)
-            arrived = _arrives(link, reason, timeout_s)
+            arrived = arrives(link, reason, timeout_s)
         except (OSError, LinkClosedError, BoardTimeoutError) as error:
             if reason() is None and isinstance(error, BoardTimeoutError):
                 raise
@@ -119,12 +117,3 @@ class Puller:
         with stdout:
             for line in stdout:
                 self._lines.put(line)
-
-
-def _arrives(link: HttpLink, reason: Callable[[], str | None], timeout_s: float) -> bool:
-    """Wait for the first exchange; returns early if the program ends."""
-    deadline = time.monotonic() + timeout_s
-    while reason() is None and time.monotonic() < deadline:
-        if link.wait_connected(_SLICE_S):
-            return True
-    return False

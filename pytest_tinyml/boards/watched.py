@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_tinyml.links.base import Link
+    from pytest_tinyml.links.http import HttpLink
 
 _SLICE_S: Final = 0.1
 _NOTHING: Final = memoryview(b"")
@@ -46,3 +47,16 @@ class WatchedLink:
     def close(self) -> None:
         """See `Link.close`."""
         self._link.close()
+
+
+def arrives(link: HttpLink, reason: Callable[[], str | None], timeout_s: float) -> bool:
+    """Wait for a board's first exchange; returns False when the time is up, and early if the board is dead.
+
+    Raises:
+        LinkClosedError: the link was closed, or the session replaced.
+    """
+    deadline = time.monotonic() + timeout_s
+    while reason() is None and time.monotonic() < deadline:
+        if link.wait_connected(_SLICE_S):
+            return True
+    return False
