@@ -32,7 +32,7 @@ from zlib import crc32
 
 import pytest
 
-from pytest_tinyml.boards.base import Board, BoardRequest
+from pytest_tinyml.boards.base import Board, BoardRequest, engine_for
 from pytest_tinyml.campaign.handshake import check_identity
 from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.contractsetup import BoardSetup, belongings, canary, plant_damage
@@ -60,7 +60,7 @@ class BoardContract(BoardSetup):
         sha256 = board.prepare()
         identity = board.open()
         assert board.stats()["inferences"] == 0
-        check_identity(identity, model, sha256, board=board.name, engine=self.kind.engine)
+        check_identity(identity, model, sha256, board=board.name, engine=engine_for(self.kind, model, {}))
         assert len(sha256) == 64  # noqa: PLR2004 - a SHA-256 in hex
         assert all((identity.firmware_version, identity.board, identity.chip, identity.engine, identity.model))
         assert identity.encodings
@@ -148,9 +148,9 @@ class BoardContract(BoardSetup):
         identity = board.open()
         other = replace(model, name="other", sha256="0" * 64)
         with pytest.raises(IdentityError, match="wrong model"):
-            check_identity(identity, other, sha256, board=board.name, engine=self.kind.engine)
+            check_identity(identity, other, sha256, board=board.name, engine=engine_for(self.kind, model, {}))
         with pytest.raises(IdentityError, match="stale firmware"):
-            check_identity(identity, model, "0" * 64, board=board.name, engine=self.kind.engine)
+            check_identity(identity, model, "0" * 64, board=board.name, engine=engine_for(self.kind, model, {}))
 
     def test_hang_ends_in_a_time_out(self, tmp_path: Path, model: Model, encoder: SampleEncoder) -> None:
         """A board that never answers again is reported within its bound, with its console, and can be opened again."""

@@ -166,17 +166,18 @@ class PreprocessSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A .tflite file and what its card says.
+    """A model file and what its card says.
 
     Attributes:
         name: e.g. ``s0-ptq``, or the file's stem.
-        path: the .tflite file.
+        path: the file.
+        format: ``tflite`` (TensorFlow Lite's) or ``espdl`` (ESP-DL's).
         data: its bytes.
         sha256: hex digest of data.
         input: the one input tensor, batch 1.
         output: the one output tensor, batch 1.
         preprocess: how pixels become its input.
-        operators: TensorFlow Lite operator names in order of execution.
+        operators: names in order of execution, TensorFlow Lite's (``CONV_2D``) or ONNX's (``Conv``).
         card_top1: accuracy that the card states for the 28,000 test images, or None.
     """
 
@@ -189,3 +190,4 @@ class Model:
     preprocess: PreprocessSpec
     operators: tuple[str, ...] = ()
     card_top1: float | None = None
+    format: Literal["tflite", "espdl"] = "tflite"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pytest_tinyml.engines.aot import KernelUse
+    from pytest_tinyml.engines.sources import KernelUse
     from pytest_tinyml.firmware import MemoryUse
     from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.links.work import Work
@@ -136,7 +136,7 @@ class BoardKind(Protocol):
     A kind may have more attributes: ``memories``, bytes of each memory of the part by name; ``verifiable``, False for
     boards that cannot be asked what they run, so that identity and canaries are not checked; ``labels_only``, a
     function that says whether boards with these options answer with labels, so that nothing else is compared; and
-    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`.
+    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for``, see the function.
     """
 
     name: str
@@ -173,6 +173,12 @@ def missing_for(kind: BoardKind, device: Mapping[str, str]) -> list[Missing]:
     """Say what this computer lacks to use a kind of board, for a run with this `BoardRequest.device`."""
     missing_with: Callable[[Mapping[str, str]], list[Missing]] | None = getattr(kind, "missing_with", None)
     return kind.missing() if missing_with is None else missing_with(device)
+
+
+def engine_for(kind: BoardKind, model: Model, options: Mapping[str, str]) -> str:
+    """Return what boards of a kind execute a model with; a kind that chooses has the method ``engine_for``."""
+    choose: Callable[[Model, Mapping[str, str]], str] | None = getattr(kind, "engine_for", None)
+    return kind.engine if choose is None else choose(model, options)
 
 
 def has_device(kind: BoardKind) -> bool:

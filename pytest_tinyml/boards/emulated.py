@@ -9,11 +9,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
-from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.base import BuildFacts
 from pytest_tinyml.boards.child import ChildBoard
 from pytest_tinyml.boards.registry import boards_with_room
-from pytest_tinyml.engines import aot
+from pytest_tinyml.engines.select import engine_of, sources_for
 from pytest_tinyml.errors import BoardCrashedError, DoesNotFitError, UnknownNameError
 from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience
@@ -93,14 +92,13 @@ class EmulatedBoard(ChildBoard):
         Raises:
             DoesNotFitError: too large for the part; names the boards that have room.
         """
-        generated = aot.generated(self.request.model, self._kernels)
-        engine = assets_dir("firmware") / "engines" / "aot"
+        generated = sources_for(self.request.model, self._kernels)
         wanted = firmware.EmulatedBuild(
             port=self.emulator.port,
             toolchain=self._toolchain,
-            sources=[*generated.sources, *sorted(engine.glob("*.c"))],
+            sources=[*generated.own_sources],
             vendor_sources=generated.vendor_sources,
-            include_dirs=[*generated.include_dirs, engine],
+            include_dirs=[*generated.include_dirs, generated.engine_dir],
             faults="fault" in self.request.options,
         )
         try:
@@ -207,7 +205,12 @@ class EmulatedKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
-        aot.generated(model, self._emulator.kernels)
+        sources_for(model, self._emulator.kernels)
+
+    def engine_for(self, model: Model, options: Mapping[str, str]) -> str:
+        """See `boards.base.engine_for`."""
+        del options
+        return engine_of(model)
 
     def create(self, request: BoardRequest) -> EmulatedBoard:
         """See `BoardKind.create`."""

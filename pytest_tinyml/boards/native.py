@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_tinyml import firmware
-from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.base import BuildFacts, Missing
 from pytest_tinyml.boards.process import HTTP, LINKS, ProcessBoard
-from pytest_tinyml.engines import aot
+from pytest_tinyml.engines.select import engine_of, sources_for
 from pytest_tinyml.errors import MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_tinyml.boards.base import BoardRequest
+    from pytest_tinyml.engines.sources import EngineSources
     from pytest_tinyml.records import Model
 
 NAME: Final = "native"
@@ -37,7 +37,7 @@ class NativeBoard(ProcessBoard):
 
     def prepare(self) -> str:
         """See `Board.prepare`."""
-        generated = aot.generated(self.request.model)
+        generated = sources_for(self.request.model)
         self._firmware = self.build(generated)
         self.facts = BuildFacts(
             compiler=firmware.compiler_name(firmware.find_compiler()),
@@ -46,12 +46,10 @@ class NativeBoard(ProcessBoard):
         )
         return self._firmware.sha256
 
-    def build(self, generated: aot.AotSources) -> firmware.Firmware:
+    def build(self, generated: EngineSources) -> firmware.Firmware:
         """Compile the engine with what was generated for the model."""
-        engine = assets_dir("firmware") / "engines" / "aot"
         return firmware.build_native(
-            [*generated.sources, *generated.vendor_sources, *sorted(engine.glob("*.c"))],
-            [*generated.include_dirs, engine],
+            [*generated.own_sources, *generated.vendor_sources], [*generated.include_dirs, generated.engine_dir]
         )
 
     def command(self, transport: list[str]) -> list[str]:
@@ -84,7 +82,12 @@ class NativeKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
-        aot.generated(model)
+        sources_for(model)
+
+    def engine_for(self, model: Model, options: Mapping[str, str]) -> str:
+        """See `boards.base.engine_for`."""
+        del options
+        return engine_of(model)
 
     def create(self, request: BoardRequest) -> NativeBoard:
         """See `BoardKind.create`."""

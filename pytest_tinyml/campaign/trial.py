@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_tinyml.boards.base import engine_for
 from pytest_tinyml.campaign.bench import Bench
 from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.plan import make_boards
@@ -57,7 +58,7 @@ def try_board(plan: Plan, work_dir: Path, *, timeout_s: float = 10.0) -> Trial:
     (board,) = make_boards(plan, work_dir, timeout_s)
     bench = Bench(
         boards=(board,),
-        engine=plan.kind.engine,
+        engine=engine_for(plan.kind, plan.model, plan.options),
         clock=plan.clock,
         model=plan.model,
         dataset=plan.dataset,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_tinyml.engines.aot import AotSources
+    from pytest_tinyml.engines.aot import EngineSources
     from pytest_tinyml.records import Model
 
 
@@ -45,7 +45,7 @@ def _bytes(text: str) -> int:
     return int(text)
 
 
-def _table(generated: AotSources) -> list[str]:
+def _table(generated: EngineSources) -> list[str]:
     """Return one line for each operator: its index and name in the file, and the function that computes it."""
     width = max(len(use.operator) for use in generated.kernels_used)
     lines = []
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UsageError: options that do not go together.
     """
-    from pytest_tinyml.campaign.plan import choose_model  # noqa: PLC0415 - not needed to print a help text
+    from pytest_tinyml.campaign.choices import choose_model  # noqa: PLC0415 - not needed to print a help text
 
     if options.c_array and options.kernels is not None:
         raise UsageError("--kernels is for a model translated to C; with --c-array the firmware brings the kernels")

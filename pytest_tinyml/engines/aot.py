@@ -8,7 +8,7 @@ operator (``aotrefusal``), and the cache (``aotcache``).
 
 from pytest_tinyml.engines.aotcache import generated
 from pytest_tinyml.engines.aotgenerate import generate
-from pytest_tinyml.engines.aotsources import AotSources, KernelUse
 from pytest_tinyml.engines.aotunit import CMSIS_NN, ESP_NN, KERNELS, PORTABLE
+from pytest_tinyml.engines.sources import EngineSources, KernelUse
 
-__all__ = ["CMSIS_NN", "ESP_NN", "KERNELS", "PORTABLE", "AotSources", "KernelUse", "generate", "generated"]
+__all__ = ["CMSIS_NN", "ESP_NN", "KERNELS", "PORTABLE", "EngineSources", "KernelUse", "generate", "generated"]

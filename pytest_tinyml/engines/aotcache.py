@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.engines import aotgenerate, aotunit
-from pytest_tinyml.engines.aotsources import AotSources, from_record, to_record
 from pytest_tinyml.engines.manifest import digest_of_code, keep_sources
+from pytest_tinyml.engines.sources import EngineSources, from_record, to_record
 from pytest_tinyml.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _digest(model: Model, kernels: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def generated(model: Model, kernels: str = aotunit.PORTABLE) -> AotSources:
+def generated(model: Model, kernels: str = aotunit.PORTABLE) -> EngineSources:
     """Return the C of a model from the cache; generate it if it is not there, or is damaged.
 
     A refusal is not cached: the model is refused again with the same words. Two processes may ask for the same at the

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.engines import aotunit
 from pytest_tinyml.engines.aotrefusal import refuse_types, translate
-from pytest_tinyml.engines.aotsources import AotSources, KernelUse
 from pytest_tinyml.engines.flatgraph import load
 from pytest_tinyml.engines.graph import NormalizedModel, normalize
 from pytest_tinyml.engines.modelfile import model_source
+from pytest_tinyml.engines.sources import EngineSources, KernelUse
 from pytest_tinyml.errors import BuildError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tinyml.records import Model
+
+ENGINE: Final = "aot"
 
 
 def _config(normalized: NormalizedModel) -> str:
@@ -51,7 +53,7 @@ def _header(guard: str, include: str, macros: Mapping[str, str]) -> str:
     )
 
 
-def write(model: Model, out_dir: Path, kernels: str) -> AotSources:
+def write(model: Model, out_dir: Path, kernels: str) -> EngineSources:
     """Do what `generate` does, with an OSError as it comes.
 
     Raises:
@@ -83,7 +85,9 @@ def write(model: Model, out_dir: Path, kernels: str) -> AotSources:
         last = len(graph.sub.operators) - 1
         used.append(KernelUse(index=last, operator="SOFTMAX", function="tml_softmax_s8", vendor=False))
     artifacts = compiled.artifacts
-    return AotSources(
+    return EngineSources(
+        engine=ENGINE,
+        folder=ENGINE,
         kernels=kernels,
         sources=(out_dir / "tml_model.c",),
         vendor_sources=(out_dir / "aot_network.c",),
@@ -94,7 +98,7 @@ def write(model: Model, out_dir: Path, kernels: str) -> AotSources:
     )
 
 
-def generate(model: Model, out_dir: Path, kernels: str = aotunit.PORTABLE) -> AotSources:
+def generate(model: Model, out_dir: Path, kernels: str = aotunit.PORTABLE) -> EngineSources:
     """Translate a model to C.
 
     The same model gives the same bytes: no path, time or host name enters the output.

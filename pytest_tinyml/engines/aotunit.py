@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.assets import assets_dir
-from pytest_tinyml.engines.aotsources import KernelUse
+from pytest_tinyml.engines.sources import KernelUse
 from pytest_tinyml.errors import BuildError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Unit:
     Attributes:
         text: C11 with GNU extensions.
         include_dirs: where the vendor's headers are.
-        kernels_used: see `AotSources`; without the trailing softmax.
+        kernels_used: see `EngineSources`; without the trailing softmax.
     """
 
     text: str

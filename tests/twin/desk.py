@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.native import NativeBoard
-from pytest_tinyml.engines import aot
+from pytest_tinyml.engines.select import sources_for
 from pytest_tinyml.stores.models import load_model
 from tests.projects import end_session
 from tests.twin.image import make_build
@@ -113,7 +113,7 @@ def built(folder: Path, model: str) -> Path:
     if not app.exists():
         loaded = load_model(model)
         board = NativeBoard(BoardRequest(model=loaded, work_dir=folder))
-        firmware = board.build(aot.generated(loaded))
+        firmware = board.build(sources_for(loaded))
         make_build(app / "build", firmware.path, firmware_sha256=firmware.sha256, model_sha256=loaded.sha256)
     return app
 

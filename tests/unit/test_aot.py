@@ -32,7 +32,7 @@ tml_engine *shim_engine(void) { return &tml_the_engine; }
 """
 
 
-def build(model: Model, folder: Path, kernels: str = aot.PORTABLE) -> tuple[aot.AotSources, ctypes.CDLL]:
+def build(model: Model, folder: Path, kernels: str = aot.PORTABLE) -> tuple[aot.EngineSources, ctypes.CDLL]:
     """Generate, compile and load a model with the engine; every warning of ours is an error."""
     generated = aot.generate(model, folder, kernels)
     firmware = assets_dir("firmware")

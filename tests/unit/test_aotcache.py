@@ -27,7 +27,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "generated"
 
 
-def texts(generated: aot.AotSources) -> list[bytes]:
+def texts(generated: aot.EngineSources) -> list[bytes]:
     """Return all that a compiler would read."""
     files = [*generated.sources, *generated.vendor_sources]
     for folder in generated.include_dirs:
@@ -35,7 +35,7 @@ def texts(generated: aot.AotSources) -> list[bytes]:
     return [file.read_bytes() for file in files]
 
 
-def sizes(generated: aot.AotSources) -> Any:
+def sizes(generated: aot.EngineSources) -> Any:
     """Return what is not a path."""
     return generated.kernels, generated.arena_bytes, generated.weights_bytes, generated.kernels_used
 

@@ -1,9 +1,11 @@
-"""What engine ``aot`` generates: the files, their sizes, and who computes each operator."""
+"""What engines generate for a model: the files, their sizes, and who computes each operator."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from pytest_tinyml.assets import assets_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +31,12 @@ class KernelUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AotSources:
-    """What a firmware compiles beside ``firmware/engines/aot/*.c``. No macro has to be defined for it.
+class EngineSources:
+    """What a firmware compiles for a model. No macro has to be defined for it.
 
     Attributes:
+        engine: what the firmware says that executes the model, e.g. ``aot``.
+        folder: of ``firmware/engines`` with the C that is the same for all models.
         kernels: the back end: ``portable``, ``cmsis-nn`` or ``esp-nn``.
         sources: our generated C, clean under -Wall -Wextra -Wconversion.
         vendor_sources: bakenn's generated C and the vendor's, to be compiled without those warnings; wants -O3.
@@ -43,6 +47,8 @@ class AotSources:
         kernels_used: one for every operator of the model's file that was not folded away, in the file's order.
     """
 
+    engine: str
+    folder: str
     kernels: str
     sources: tuple[Path, ...]
     vendor_sources: tuple[Path, ...]
@@ -51,8 +57,18 @@ class AotSources:
     weights_bytes: int
     kernels_used: tuple[KernelUse, ...]
 
+    @property
+    def engine_dir(self) -> Path:
+        """The folder of the engine's own C; its headers are there as well."""
+        return assets_dir("firmware") / "engines" / self.folder
 
-def to_record(generated: AotSources, folder: Path) -> dict[str, Any]:
+    @property
+    def own_sources(self) -> tuple[Path, ...]:
+        """All that is clean under -Wall -Wextra -Wconversion: what was generated, and the engine's own C."""
+        return (*self.sources, *sorted(self.engine_dir.glob("*.c")))
+
+
+def to_record(generated: EngineSources, folder: Path) -> dict[str, Any]:
     """Return the JSON form; paths are relative to a folder that holds all of them."""
     record = asdict(generated)
     for name in ("sources", "vendor_sources", "include_dirs"):
@@ -60,7 +76,7 @@ def to_record(generated: AotSources, folder: Path) -> dict[str, Any]:
     return record
 
 
-def from_record(record: Mapping[str, Any], folder: Path) -> AotSources:
+def from_record(record: Mapping[str, Any], folder: Path) -> EngineSources:
     """Return what `to_record` was given, with the files now in another folder.
 
     Raises:
@@ -70,4 +86,4 @@ def from_record(record: Mapping[str, Any], folder: Path) -> AotSources:
         name: tuple(folder / part for part in record[name]) for name in ("sources", "vendor_sources", "include_dirs")
     }
     uses = tuple(KernelUse(**use) for use in record["kernels_used"])
-    return AotSources(**{**record, **paths, "kernels_used": uses})
+    return EngineSources(**{**record, **paths, "kernels_used": uses})
