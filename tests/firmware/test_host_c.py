@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTS = FIRMWARE / "tests"
-FOLDERS = ("net", "console", "ports/native", "apps/common", "apps/pulling", "apps/native", "engines/null")
+FOLDERS = ("net", "console", "mlperf", "ports/native", "apps/common", "apps/pulling", "apps/native", "engines/null")
 NATIVE = [
     *(source for folder in FOLDERS for source in sorted((FIRMWARE / folder).glob("*.c"))),
     FIRMWARE / "ports" / "common" / "fault_report.c",

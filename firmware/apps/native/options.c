@@ -17,6 +17,7 @@ int usage(FILE *to, const char *program) {
         "  --console           commands on standard input, answers on standard output (HTTP.md, section 4); pulls "
         "over\n"
         "                      HTTP; window and frames as for --fd\n"
+        "  --mlperf DIGITS     speak MLPerf Tiny's serial protocol on the line, with so many decimals in results\n"
         "  --baud N            of a terminal that has one (115200)\n"
         "  --rx-window BYTES   --max-frame BYTES\n"
         "  --board NAME        in IDENTITY (native)\n"
@@ -42,11 +43,12 @@ static bool is_mac(const char *text) {
 }
 
 bool parse_options(int argc, char **argv, options *o) {
-    enum { FD = 1, TTY, CONSOLE, BAUD, RX_WINDOW, MAX_FRAME, BOARD, CHIP, MAC, FAULT, FAULT_ONCE };
+    enum { FD = 1, TTY, CONSOLE, MLPERF, BAUD, RX_WINDOW, MAX_FRAME, BOARD, CHIP, MAC, FAULT, FAULT_ONCE };
     static const struct option known[] = {
         {"fd", required_argument, NULL, FD},
         {"tty", required_argument, NULL, TTY},
         {"console", no_argument, NULL, CONSOLE},
+        {"mlperf", required_argument, NULL, MLPERF},
         {"baud", required_argument, NULL, BAUD},
         {"rx-window", required_argument, NULL, RX_WINDOW},
         {"max-frame", required_argument, NULL, MAX_FRAME},
@@ -71,6 +73,10 @@ bool parse_options(int argc, char **argv, options *o) {
             break;
         case CONSOLE:
             o->console = true;
+            break;
+        case MLPERF:
+            good = parse_bytes(optarg, &o->digits) && good;
+            o->mlperf = true;
             break;
         case BAUD:
             good = parse_bytes(optarg, &o->baud) && good;
@@ -104,5 +110,5 @@ bool parse_options(int argc, char **argv, options *o) {
         }
     }
     int lines = (o->has_fd ? 1 : 0) + (o->tty != NULL ? 1 : 0) + (o->console ? 1 : 0);
-    return good && optind == argc && lines == 1;
+    return good && optind == argc && lines == 1 && !(o->mlperf && o->console);
 }

@@ -12,8 +12,8 @@ typedef struct {
     const char *chip; /* NULL: this processor */
     const char *mac;  /* twelve lower-case hexadecimal digits */
     const char *once_path;
-    uint32_t fd, baud, rx_window, max_frame;
-    bool has_fd, console;
+    uint32_t fd, baud, rx_window, max_frame, digits;
+    bool has_fd, console, mlperf;
 } options;
 
 /* Prints it and returns the program's exit code. */
