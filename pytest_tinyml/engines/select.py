@@ -15,7 +15,7 @@ DEFAULT: Final = "aot"
 
 
 def engine_of(model: Model) -> str:
-    """Return the engine of `sources_for`: ``espdl-c`` for an .espdl, ``aot-float`` for a float .tflite, else ``aot``."""
+    """Return the engine of `sources_for`: ``espdl-c`` for an .espdl, ``aot-float`` for a float .tflite, or ``aot``."""
     if model.format == "espdl":
         return ESPDL_C
     return AOT_FLOAT if model.input.dtype == model.output.dtype == "float32" else DEFAULT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -11,102 +10,25 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as fb
 
-from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.engines import aot
 from pytest_tinyml.engines.modelfile import c_string, model_source
 from pytest_tinyml.errors import BuildError, ModelError, UnknownNameError, UnsupportedOperatorError
 from pytest_tinyml.records import PreprocessSpec
 from pytest_tinyml.stores.models import list_models, load_model
+from tests.unit.enginelib import engine_of, load_engine, run, tflm
 from tests.unit.tflite_models import FLOAT, Builder, convnet, dense, keras_flatten, keras_mlp, record, softmax_options
 
 if TYPE_CHECKING:
+    import ctypes
     from pathlib import Path
 
     from pytest_tinyml.records import Model
 
-STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror", "-ffreestanding")
-SHIM = """#include "tml_engine.h"
-#include "tml_model.h"
-const tml_model *shim_model(void) { return &tml_the_model; }
-tml_engine *shim_engine(void) { return &tml_the_engine; }
-"""
-
 
 def build(model: Model, folder: Path, kernels: str = aot.PORTABLE) -> tuple[aot.EngineSources, ctypes.CDLL]:
-    """Generate, compile and load a model with the engine; every warning of ours is an error."""
+    """Generate, compile and load a model with the engine."""
     generated = aot.generate(model, folder, kernels)
-    firmware = assets_dir("firmware")
-    includes = [f"-I{path}" for path in (*generated.include_dirs, firmware / "core" / "include")]
-    ours = [*generated.sources, *sorted((firmware / "engines" / "aot").glob("*.c"))]
-    objects = []
-    for source, flags in [*((s, STRICT) for s in ours), *((s, ("-std=c11",)) for s in generated.vendor_sources)]:
-        objects.append(folder / f"{source.stem}.o")
-        command = [
-            "cc",
-            *flags,
-            "-O3",
-            "-fPIC",
-            "-fvisibility=hidden",
-            *includes,
-            "-c",
-            str(source),
-            "-o",
-            str(objects[-1]),
-        ]
-        subprocess.run(command, check=True, timeout=120)
-    (folder / "shim.c").write_text(SHIM)
-    library = folder / "engine.so"
-    subprocess.run(
-        ["cc", "-shared", "-fPIC", *includes, str(folder / "shim.c"), *map(str, objects), "-o", str(library)],
-        check=True,
-        timeout=120,
-    )
-    return generated, ctypes.CDLL(str(library))
-
-
-class Engine(ctypes.Structure):
-    """``tml_engine``."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("init", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)),
-        ("input", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)),
-        ("invoke", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)),
-        ("output", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)),
-        ("arena_used", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)),
-        ("arena_capacity", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)),
-    )
-
-
-def engine_of(library: ctypes.CDLL) -> Engine:
-    """Return the vtable of a library made by ``build``."""
-    library.shim_engine.restype = ctypes.POINTER(Engine)
-    engine: Engine = library.shim_engine().contents
-    return engine
-
-
-def run(engine: Engine, model: Model, tensors: Any) -> Any:
-    """Run input tensors, one at a time; int8 [N, output elements]."""
-    assert engine.init(None) == 0
-    source, result = engine.input(None), engine.output(None)
-    scores = np.empty((len(tensors), model.output.elements), np.int8)
-    for row, tensor in zip(scores, np.ascontiguousarray(tensors), strict=True):
-        ctypes.memmove(source, tensor.ctypes.data, tensor.nbytes)
-        assert engine.invoke(None) == 0
-        ctypes.memmove(row.ctypes.data, result, row.nbytes)
-    return scores
-
-
-def tflm(model: Model, tensors: Any) -> Any:
-    """Return TensorFlow Lite Micro's outputs; int8 [N, output elements]."""
-    runtime: Any = pytest.importorskip("tflite_micro", reason="published for Linux x86-64 only").runtime
-    interpreter = runtime.Interpreter.from_bytes(model.data, arena_size=1 << 16)
-    scores = np.empty((len(tensors), model.output.elements), np.int8)
-    for row, tensor in zip(scores, tensors, strict=True):
-        interpreter.set_input(tensor, 0)
-        interpreter.invoke()
-        row[:] = interpreter.get_output(0)[0]
-    return scores
+    return generated, load_engine(generated, folder)
 
 
 @pytest.mark.parametrize("kernels", aot.KERNELS)

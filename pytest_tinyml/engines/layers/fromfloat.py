@@ -1,4 +1,4 @@
-"""Front end of engine ``aot-float``: a float .tflite becomes calls to the kernels of ``firmware/engines/layers/f32``."""
+"""Front end of engine ``aot-float``: a float .tflite becomes calls to kernels of ``firmware/engines/layers/f32``."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ class _Reader:
     def _limits(self, code: int) -> dict[str, float]:
         names = {value: name for name, value in vars(schema().ActivationFunctionType).items() if name.isupper()}
         if names.get(code) not in _ACTIVATIONS:
-            raise self._refusal(f"its activation {names.get(code, code)} is not computed")
+            reason = f"its activation {names.get(code, code)} is not computed"
+            raise self._refusal(reason)
         low, high = _ACTIVATIONS[names[code]]
         return {"low": low, "high": high}
 
@@ -153,7 +154,10 @@ class _Reader:
         )
 
     def _window(
-        self, operator: Any, kernel: tuple[int, ...], dilation: tuple[int, int] = (1, 1)
+        self,
+        operator: Any,  # noqa: ANN401
+        kernel: tuple[int, ...],
+        dilation: tuple[int, int] = (1, 1),
     ) -> dict[str, int | float]:
         options = operator.builtinOptions
         source, result = self._shape(int(operator.inputs[0])), self._shape(int(operator.outputs[0]))

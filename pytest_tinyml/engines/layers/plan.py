@@ -85,7 +85,9 @@ def _blocks(network: Network) -> list[_Block]:
     values, steps = network.values, network.steps
     last_use = {index: position for position, step in enumerate(steps) for index in step.inputs}
     last_use[network.output] = len(steps)
-    first = _Block(nbytes=values[network.input].nbytes, first=-1, last=0, values=[network.input])
+    first = _Block(
+        nbytes=values[network.input].nbytes, first=-1, last=last_use.get(network.input, 0), values=[network.input]
+    )
     block_of = {network.input: first}
     blocks = [first]
     for position, step in enumerate(steps):
@@ -108,5 +110,4 @@ def _blocks(network: Network) -> list[_Block]:
         block.last = max(block.last, position, *(last_use.get(value, position) for value in block.values))
         if step.scratch_bytes:
             blocks.append(_Block(nbytes=step.scratch_bytes, first=position, last=position, scratch=position))
-    first.last = max(first.last, *(last_use.get(value, 0) for value in first.values))
     return blocks
