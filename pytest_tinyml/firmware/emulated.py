@@ -1,11 +1,11 @@
-"""The firmware of emulated processors, cross-compiled by CMake from ``firmware/apps/emulated``."""
+"""Firmware without an operating system, cross-compiled by CMake: ``firmware/apps/emulated`` and ``nucleo_f446re``."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,7 @@ from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first
 from pytest_tinyml.firmware.image import Firmware, Region, memory_use, regions, symbol_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _PROGRAM: Final = "firmware.elf"
 _MAP: Final = "firmware.map"
@@ -25,6 +25,8 @@ _FRAMES: Final = "frames.txt"
 _OVERFLOW: Final = re.compile(
     r"region [`'](\w+)' overflowed by (\d+) bytes|in region '(\w+)': overflowed by (\d+) bytes"
 )
+# What a port shares with others, as its port.cmake says it.
+_SHARED: Final = re.compile(r"^include\(\$\{CMAKE_CURRENT_LIST_DIR\}/\.\./(\w+)/", re.MULTILINE)
 _FRAME: Final = re.compile(r"^(?:.*:)?([^:\t]+)\t(\d+)\t", re.MULTILINE)
 
 
@@ -76,7 +78,7 @@ XTENSA_GCC: Final = Toolchain(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatedBuild:
-    """What a build for an emulated processor takes.
+    """What a build for one processor takes, an emulated one or a part.
 
     Attributes:
         port: folder below ``firmware/ports``.
@@ -85,7 +87,10 @@ class EmulatedBuild:
         vendor_sources: generated networks and their kernels.
         include_dirs: for both, searched before the core's.
         optimisation: of the vendor sources.
-        faults: understand planted faults.
+        faults: can be told to fail.
+        app: folder below ``firmware/apps``.
+        fpu: the sources compute with floating point, which the FPU shall do where the port knows one.
+        definitions: macros of the application and the port.
     """
 
     port: str
@@ -95,6 +100,9 @@ class EmulatedBuild:
     include_dirs: Sequence[Path]
     optimisation: str = "-O3"
     faults: bool = False
+    app: str = "emulated"
+    fpu: bool = False
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_cmake() -> str:
@@ -120,7 +128,7 @@ def find_generator() -> tuple[str, str]:
 
 
 def build_emulated(wanted: EmulatedBuild) -> Firmware:
-    """Build the firmware for an emulated processor, or take it from the cache.
+    """Build the firmware for one processor, or take it from the cache.
 
     Returns:
         The firmware, in the cache, with the use of each memory. Two processes may build the same at the same time.
@@ -158,15 +166,19 @@ def regions_of(port: str) -> tuple[Region, ...]:
 
 def _digest(root: Path, wanted: EmulatedBuild) -> str:
     """Return the digest of everything that decides the image."""
+    port = f"ports/{wanted.port}"
+    description = (root / port / "port.cmake").read_text(encoding="utf-8")
+    shared = [f"ports/{name}" for name in _SHARED.findall(description)]
     ours = [
         file
-        for name in ("core", "apps/emulated", "apps/common", "ports/common", f"ports/{wanted.port}")
+        for name in ("core", f"apps/{wanted.app}", "apps/common", "ports/common", port, *shared)
         for file in sorted((root / name).rglob("*"))
         if file.is_file() and file.suffix != ".md"
     ]
     headers = [header for folder in wanted.include_dirs for header in folder.rglob("*.h")]
-    files = [*ours, root / "cmake" / wanted.toolchain.file, *wanted.sources, *wanted.vendor_sources, *headers]
-    options = [wanted.port, wanted.optimisation, str(wanted.faults)]
+    cmake = [root / "cmake" / name for name in ("bare_metal.cmake", wanted.toolchain.file)]
+    files = [*ours, *cmake, *wanted.sources, *wanted.vendor_sources, *headers]
+    options = [wanted.port, wanted.optimisation, str(wanted.faults), str(wanted.fpu), *_definitions(wanted)]
     return digest_of(root, files, [*options, compiler_version(wanted.toolchain.command), __version__])
 
 
@@ -184,11 +196,13 @@ def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None
         "TML_INCLUDE_DIRS": _listed(wanted.include_dirs),
         "TML_OPTIMISATION": wanted.optimisation,
         "TML_FAULTS": "ON" if wanted.faults else "OFF",
+        "TML_FPU": "ON" if wanted.fpu else "OFF",
+        "TML_DEFINITIONS": ";".join(_definitions(wanted)),
         "TML_FIRMWARE_SHA256": digest,
         "TML_FIRMWARE_VERSION": __version__,
     }
     steps = [
-        [find_cmake(), "-G", generator, "-S", str(root / "apps" / "emulated"), "-B", str(folder)]
+        [find_cmake(), "-G", generator, "-S", str(root / "apps" / wanted.app), "-B", str(folder)]
         + [f"-D{name}={value}" for name, value in settings.items()],
         [find_cmake(), "--build", str(folder), "--parallel", "--verbose"],
     ]
@@ -226,6 +240,10 @@ def _largest_frame(path: Path) -> tuple[str, int] | None:
     """Return the function with the largest stack frame of what GCC's -fstack-usage wrote."""
     frames = [(name, int(size)) for name, size in _FRAME.findall(path.read_text(encoding="utf-8"))]
     return max(frames, key=lambda frame: frame[1], default=None)
+
+
+def _definitions(wanted: EmulatedBuild) -> list[str]:
+    return [f"{name}={value}" for name, value in sorted(wanted.definitions.items())]
 
 
 def _listed(paths: Sequence[Path]) -> str:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PORT = FIRMWARE / "ports" / "qemu_stm32f405"
+FAMILY = FIRMWARE / "ports" / "stm32f4"
 COMMON = FIRMWARE / "ports" / "common"
 CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-ffreestanding")
-INCLUDES = (INCLUDE, *(f"-I{folder}" for folder in (PORT, COMMON, COMMON / "include")))
+INCLUDES = (INCLUDE, *(f"-I{folder}" for folder in (PORT, FAMILY, COMMON, COMMON / "include")))
 SURVIVED = 7
 FAULT = 3
 MEMORY_FUNCTIONS = ("memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "strncmp")
@@ -26,10 +27,11 @@ MEMORY_FUNCTIONS = ("memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp",
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the program that does what the command line says."""
     target = tmp_path_factory.mktemp("stm32f405") / "target.elf"
-    sources = [FIRMWARE / "tests" / "target_stm32f405.c", *sorted(PORT.glob("*.c")), *sorted(COMMON.glob("*.c")), *CORE]
-    script = f"-T{PORT / 'link.ld'}"
+    ports = [file for folder in (PORT, FAMILY, COMMON) for file in sorted(folder.glob("*.c"))]
+    sources = [FIRMWARE / "tests" / "target_stm32f405.c", *ports, *CORE]
+    script = (f"-T{PORT / 'link.ld'}", f"-L{FAMILY}")
     compiler = need("arm-none-eabi-gcc")
-    run([compiler, *STRICT, *CORTEX_M4, "-Os", "-nostdlib", *INCLUDES, *sources, script, "-lgcc", "-o", target])
+    run([compiler, *STRICT, *CORTEX_M4, "-Os", "-nostdlib", *INCLUDES, *sources, *script, "-lgcc", "-o", target])
     return target
 
 

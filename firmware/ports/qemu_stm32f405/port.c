@@ -1,54 +1,36 @@
 /* The table of operations: the STM32F405 that QEMU 7.2 emulates as -M netduinoplus2. */
-#include <string.h>
-
-#include "cortex_m4.h"
+#include "clocks.h"
 #include "emulated.h"
 #include "machine.h"
 #include "semihosting.h"
-#include "stm32f4.h"
+#include "serial.h"
 #include "usart.h"
 
 #define APB2_HZ 84000000U
 #define BAUD 115200U /* for the register's sake: QEMU sends as fast as the other side reads */
 #define CPU_HZ 168000000U
 
-/* Clocks. QEMU lets TIM2 to TIM5 count nanoseconds of virtual time, divided by the prescaler (hw/timer/
- * stm32f2xx_timer.c, clock-frequency). With -icount shift=0 an instruction takes one nanosecond: TIM2 counts
- * instructions, one by one, and an inference takes the same number each time. SysTick would not do: it counts one in
- * six, has 24 bits, and needs an interrupt, whose instructions would be counted too. DWT's cycle counter reads 0.
- * The uptime has a timer of its own, because nanoseconds in 32 bits are over after 4 s, in which nobody may have
- * asked; no interrupt disturbs the count, and a millisecond costs one load and one division by a constant. */
+/* QEMU lets TIM2 to TIM5 count nanoseconds of virtual time, divided by the prescaler (hw/timer/stm32f2xx_timer.c,
+ * clock-frequency). With -icount shift=0 an instruction takes one nanosecond: TIM2 counts instructions, one by one, and
+ * an inference takes the same number each time. SysTick would not do: it counts one in six, has 24 bits, and needs an
+ * interrupt, whose instructions would be counted too. DWT's cycle counter reads 0. */
 #define TICK_HZ 1000000000U
-#define UPTIME_PRESCALER 50000U
-#define UPTIME_PER_MS (TICK_HZ / UPTIME_PRESCALER / 1000U)
+#define EXIT_FAULT 3
 
 typedef struct {
+    stm32_clocks clocks;
     int32_t in, out;
     bool serial;
-    uint32_t uptime_ms;
-    uint32_t uptime_count; /* TIM5, at that millisecond's begin */
 } stm32_line;
 
 static uint64_t port_ticks(void *context) {
     (void)context;
-    return STM32_TIM2->cnt;
+    return clocks_timer();
 }
 
 static uint32_t port_uptime_ms(void *context) {
     stm32_line *line = context;
-    const uint32_t passed = (STM32_TIM5->cnt - line->uptime_count) / UPTIME_PER_MS;
-    line->uptime_count += passed * UPTIME_PER_MS; /* 32 bits are over after two days without a question */
-    line->uptime_ms += passed;
-    return line->uptime_ms;
-}
-
-static void start_clocks(stm32_line *line) {
-    STM32_RCC_APB1ENR |= STM32_APB1_TIM2 | STM32_APB1_TIM5;
-    STM32_TIM2->cr1 = STM32_TIM_CR1_CEN;
-    STM32_TIM5->psc = UPTIME_PRESCALER - 1U;
-    STM32_TIM5->egr = STM32_TIM_EGR_UG; /* RM0090, 18.4.11: the prescaler takes effect at an update */
-    STM32_TIM5->cr1 = STM32_TIM_CR1_CEN;
-    line->uptime_count = STM32_TIM5->cnt;
+    return clocks_uptime_ms(&line->clocks);
 }
 
 /* ---- the line ---- */
@@ -81,39 +63,14 @@ static int bulk_write(void *context, const uint8_t *data, size_t size) {
     return TML_OK;
 }
 
-/* Sleeps until the next interrupt, but not if the one that is waited for has been. With interrupts masked WFI still
- * ends when one is pending (ARMv7-M ARM, B1.5.19). */
-static void sleep_while_empty(void) {
-    __asm__ volatile("cpsid i" ::: "memory");
-    if (usart_empty()) {
-        __asm__ volatile("wfi" ::: "memory");
-    }
-    __asm__ volatile("cpsie i" ::: "memory");
+static int32_t usart_line_read(void *context, uint8_t *data, size_t capacity, uint32_t timeout_ms) {
+    stm32_line *line = context;
+    return serial_read(&line->clocks, data, capacity, timeout_ms);
 }
 
-static int32_t serial_read(void *context, uint8_t *data, size_t capacity, uint32_t timeout_ms) {
-    if (usart_lost()) {
-        return TML_ERR_OVERRUN;
-    }
-    if (usart_empty() && timeout_ms != 0) {
-        const uint32_t start = port_uptime_ms(context);
-        /* Wakes the processor each millisecond, and runs only here: no inference is counted with it. */
-        SYSTICK_LOAD = CPU_HZ / 1000U - 1U;
-        SYSTICK_VALUE = 0;
-        SYSTICK_CTRL = SYSTICK_CTRL_RUN;
-        while (usart_empty() && port_uptime_ms(context) - start < timeout_ms) {
-            sleep_while_empty();
-        }
-        SYSTICK_CTRL = 0;
-    }
-    return (int32_t)usart_take(data, capacity);
-}
-
-void machine_systick(void) {}
-
-static int serial_write(void *context, const uint8_t *data, size_t size) {
+static int usart_line_write(void *context, const uint8_t *data, size_t size) {
     (void)context;
-    return usart_send(data, size) ? TML_OK : TML_ERR_IO;
+    return serial_write(data, size);
 }
 
 /* ---- the rest ---- */
@@ -125,9 +82,7 @@ static void port_log(void *context, const char *text) {
 
 static void port_restart(void *context) {
     (void)context;
-    SCB_AIRCR = SCB_AIRCR_RESET;
-    for (;;) { /* the reset comes when the emulator gets to it */
-    }
+    machine_restart();
 }
 
 static bool port_stat(void *context, tml_stat key, uint64_t *value) {
@@ -137,11 +92,7 @@ static bool port_stat(void *context, tml_stat key, uint64_t *value) {
         return true;
     }
     if (key == TML_STAT_LEAST_FREE_STACK) {
-        const uint32_t *at = (const uint32_t *)(const void *)link_stack_bottom;
-        while (*at == STACK_PAINT) {
-            at++;
-        }
-        *value = (uintptr_t)at - (uintptr_t)link_stack_bottom;
+        *value = machine_least_free_stack();
         return true;
     }
     return false; /* no heap; and a fault ends the emulator, and with it the count */
@@ -150,7 +101,7 @@ static bool port_stat(void *context, tml_stat key, uint64_t *value) {
 int emulated_port_init(tml_port *port, const emulated_options *options) {
     static stm32_line line;
     line.serial = options->serial;
-    start_clocks(&line);
+    clocks_start(&line.clocks, CPU_HZ, TICK_HZ);
     if (options->serial) {
         usart_open(APB2_HZ, BAUD);
     } else {
@@ -162,8 +113,8 @@ int emulated_port_init(tml_port *port, const emulated_options *options) {
     }
     *port = (tml_port){
         .context = &line,
-        .read = options->serial ? serial_read : bulk_read,
-        .write = options->serial ? serial_write : bulk_write,
+        .read = options->serial ? usart_line_read : bulk_read,
+        .write = options->serial ? usart_line_write : bulk_write,
         .ticks = port_ticks,
         .uptime_ms = port_uptime_ms,
         .log = port_log,
@@ -192,4 +143,34 @@ void emulated_console(const char *text) {
 
 void emulated_exit(int status) {
     semihosting_exit(status);
+}
+
+/* ---- what the shared files and the application ask of each other ---- */
+
+void machine_console(const char *text) {
+    emulated_console(text);
+}
+
+void machine_after_fault(void) {
+    emulated_exit(EXIT_FAULT);
+}
+
+void emulated_report_faults(const tml_session *session) {
+    machine_report_faults(session);
+}
+
+void emulated_bad_instruction(void) {
+    machine_bad_instruction();
+}
+
+void emulated_wild_write(void) {
+    machine_wild_write();
+}
+
+void emulated_overflow_stack(void) {
+    machine_overflow_stack();
+}
+
+void emulated_lock_up(void) {
+    machine_lock_up();
 }

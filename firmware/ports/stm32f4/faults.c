@@ -1,22 +1,22 @@
 /* Faults of the processor as text for the host, and ways to cause them. */
 #include "cortex_m4.h"
-#include "emulated.h"
 #include "fault_report.h"
 #include "machine.h"
 
-#define EXIT_FAULT 3
-#define FRAME_WORDS 8U /* what the processor pushes; the FPU is off, so never more */
-#define FRAME_LR 5U    /* r0 to r3 are the first, r12 is between: ARMv7-M ARM, B1.5.6 */
+#define FRAME_WORDS 8U       /* what the processor pushes */
+#define LONG_FRAME_WORDS 26U /* ... where floating point was in use: S0 to S15, FPSCR and a gap lie behind */
+#define FRAME_LR 5U          /* r0 to r3 are the first, r12 is between: ARMv7-M ARM, B1.5.6 */
 #define FRAME_PC 6U
 #define PSR_ALIGNED (1U << 9) /* ... and one word before it, if the stack was not on a multiple of 8 */
-#define ON_PROCESS_STACK 4U   /* bit of EXC_RETURN: where the frame is */
+#define ON_PROCESS_STACK 4U   /* bits of EXC_RETURN: where the frame is, */
+#define SHORT_FRAME 16U       /* ... and that it is one without floating point */
 #define OVERFLOW_REACH 4096U  /* an access so far below the stack is taken for its overflow */
 #define NOWHERE 0x60000000U   /* FSMC bank 1: no memory is connected, and the controller is off */
 
 static const tml_session *reported_session; /* only what a handler cannot be handed otherwise */
 static volatile bool lock_up;
 
-void emulated_report_faults(const tml_session *session) {
+void machine_report_faults(const tml_session *session) {
     reported_session = session;
 }
 
@@ -92,12 +92,12 @@ __attribute__((used)) static _Noreturn void report(uintptr_t frame, uint32_t exc
     const uint32_t address = (cfsr & SCB_CFSR_MMARVALID) != 0 ? SCB_MMFAR : SCB_BFAR;
     const bool has_frame = inside_stack(frame) && (cfsr & SCB_CFSR_STACKING) == 0;
     if (lock_up) {
-        emulated_bad_instruction();
+        machine_bad_instruction();
     }
     if (text.size != 0) { /* the line or the session is broken: with nothing but the console */
-        emulated_console(text.text);
-        emulated_console("and another fault while it was being reported");
-        emulated_exit(EXIT_FAULT);
+        machine_console(text.text);
+        machine_console("and another fault while it was being reported");
+        machine_after_fault();
     }
     if (is_overflow(frame, exc_return, has_address, address)) {
         fault_append(&text, "stack overflow, ");
@@ -119,7 +119,8 @@ __attribute__((used)) static _Noreturn void report(uintptr_t frame, uint32_t exc
     } else {
         append_value(&text, ", registers lost, called from ", last_return_address());
     }
-    append_value(&text, ", sp ", (uint32_t)(frame + sizeof(uint32_t) * (FRAME_WORDS + (aligned ? 1U : 0U))));
+    const uint32_t pushed = (exc_return & SHORT_FRAME) != 0 ? FRAME_WORDS : LONG_FRAME_WORDS;
+    append_value(&text, ", sp ", (uint32_t)(frame + sizeof(uint32_t) * (pushed + (aligned ? 1U : 0U))));
     append_value(&text, ", cfsr ", cfsr);
     append_value(&text, ", hfsr ", SCB_HFSR);
     static const char *const names[] = {", r0 ", ", r1 ", ", r2 ", ", r3 "};
@@ -129,9 +130,9 @@ __attribute__((used)) static _Noreturn void report(uintptr_t frame, uint32_t exc
     if (reported_session != NULL && reported_session->config.port != NULL) {
         fault_report(reported_session, text.text);
     } else {
-        emulated_console(text.text);
+        machine_console(text.text);
     }
-    emulated_exit(EXIT_FAULT);
+    machine_after_fault();
 }
 
 __attribute__((naked)) void machine_fault(void) {
@@ -145,11 +146,11 @@ __attribute__((naked)) void machine_fault(void) {
 
 /* ---- how to get there ---- */
 
-void emulated_bad_instruction(void) {
+void machine_bad_instruction(void) {
     __asm__ volatile("udf #0"); /* "permanently undefined": ARMv7-M ARM, A7.7.194 */
 }
 
-void emulated_wild_write(void) {
+void machine_wild_write(void) {
     *(volatile uint32_t *)NOWHERE = 1;
 }
 
@@ -164,12 +165,12 @@ static uint32_t recurse(uint32_t depth) {
     return here;
 }
 
-void emulated_overflow_stack(void) {
+void machine_overflow_stack(void) {
     endless = recurse(0);
 }
 
 /* A fault in the handler of a fault becomes a HardFault, and a fault in that handler stops the processor for good. */
-void emulated_lock_up(void) {
+void machine_lock_up(void) {
     lock_up = true;
-    emulated_bad_instruction();
+    machine_bad_instruction();
 }

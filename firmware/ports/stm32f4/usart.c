@@ -3,15 +3,13 @@
 #include <string.h>
 
 #include "cortex_m4.h"
-#include "stm32f4.h"
+#include "part.h"
 
 #define RING_MASK (USART_RING_BYTES - 1U)
-#define PA9 18U  /* the pin's two bits in MODER */
-#define PA10 20U /* ... */
 #define ALTERNATE 2U
 #define AF7 7U /* USART1 to USART3: the datasheet's table "Alternate function mapping" */
 
-/* At the slowest baud rate of any use (9600) and 168 MHz a byte takes 175,000 cycles, and this loop at least four. */
+/* At the slowest baud rate of any use (9600) and 180 MHz a byte takes 187,500 cycles, and this loop at least four. */
 #define READY_POLLS 200000U
 
 _Static_assert((USART_RING_BYTES & RING_MASK) == 0, "the counters below run through all their values");
@@ -23,22 +21,30 @@ static volatile uint32_t received, taken;
 static volatile uint32_t losses;
 static uint32_t losses_told;
 
-void usart_open(uint32_t clock_hz, uint32_t baud) {
-    STM32_RCC_AHB1ENR |= STM32_AHB1_GPIOA;
-    STM32_RCC_APB2ENR |= STM32_APB2_USART1;
-    STM32_GPIOA->afr[1] = (STM32_GPIOA->afr[1] & ~0xFF0U) | AF7 << 4 | AF7 << 8;
-    STM32_GPIOA->moder = (STM32_GPIOA->moder & ~(3U << PA9 | 3U << PA10)) | ALTERNATE << PA9 | ALTERNATE << PA10;
-    /* RM0090, 30.3.4: with 16 samples a bit, BRR in sixteenths is the clock over the baud rate. */
-    STM32_USART1->brr = (clock_hz + baud / 2U) / baud;
-    STM32_USART1->cr1 = STM32_USART_CR1_UE | STM32_USART_CR1_TE | STM32_USART_CR1_RE | STM32_USART_CR1_RXNEIE;
-    NVIC_ENABLE(STM32_IRQ_USART1) = NVIC_BIT(STM32_IRQ_USART1);
+/* Hands a pin of port A to the USART: four bits of AFR, two of MODER. */
+static void connect_pin(uint32_t pin) {
+    volatile uint32_t *functions = &STM32_GPIOA->afr[pin / 8U];
+    const uint32_t at = pin % 8U * 4U;
+    *functions = (*functions & ~(15U << at)) | AF7 << at;
+    STM32_GPIOA->moder = (STM32_GPIOA->moder & ~(3U << 2U * pin)) | ALTERNATE << 2U * pin;
 }
 
-void usart1_interrupt(void) {
+void usart_open(uint32_t clock_hz, uint32_t baud) {
+    STM32_RCC_AHB1ENR |= STM32_AHB1_GPIOA;
+    PART_USART_CLOCK |= PART_USART_CLOCK_ON;
+    connect_pin(PART_USART_TX);
+    connect_pin(PART_USART_RX);
+    /* RM0090, 30.3.4: with 16 samples a bit, BRR in sixteenths is the clock over the baud rate. */
+    PART_USART->brr = (clock_hz + baud / 2U) / baud;
+    PART_USART->cr1 = STM32_USART_CR1_UE | STM32_USART_CR1_TE | STM32_USART_CR1_RE | STM32_USART_CR1_RXNEIE;
+    NVIC_ENABLE(PART_USART_IRQ) = NVIC_BIT(PART_USART_IRQ);
+}
+
+void usart_interrupt(void) {
     /* RM0090, 30.6.1: reading SR and then DR clears ORE and RXNE. With ORE set, DR still holds the byte that was there
      * first; the later one is lost. */
-    const uint32_t status = STM32_USART1->sr;
-    const uint8_t byte = (uint8_t)STM32_USART1->dr;
+    const uint32_t status = PART_USART->sr;
+    const uint8_t byte = (uint8_t)PART_USART->dr;
     if ((status & STM32_USART_SR_ORE) != 0) {
         losses++;
     }
@@ -83,14 +89,25 @@ uint32_t usart_losses(void) {
     return losses;
 }
 
-bool usart_send(const uint8_t *data, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        for (uint32_t polls = 0; (STM32_USART1->sr & STM32_USART_SR_TXE) == 0; polls++) {
-            if (polls == READY_POLLS) {
-                return false;
-            }
+static bool wait_for(uint32_t status) {
+    for (uint32_t polls = 0; (PART_USART->sr & status) == 0; polls++) {
+        if (polls == READY_POLLS) {
+            return false;
         }
-        STM32_USART1->dr = data[i];
     }
     return true;
+}
+
+bool usart_send(const uint8_t *data, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        if (!wait_for(STM32_USART_SR_TXE)) {
+            return false;
+        }
+        PART_USART->dr = data[i];
+    }
+    return true;
+}
+
+bool usart_flush(void) {
+    return wait_for(STM32_USART_SR_TC);
 }

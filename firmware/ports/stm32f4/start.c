@@ -3,18 +3,18 @@
 
 #include "cortex_m4.h"
 #include "machine.h"
-#include "stm32f4.h"
+#include "part.h"
 #include "usart.h"
 
 int main(void);
 
 typedef void (*vector)(void);
 
-/* ARMv7-M ARM, B1.5.3, and RM0090, section 12.1.3: the vector table of the STM32F405. */
+/* ARMv7-M ARM, B1.5.3; how many peripherals follow is the part's. */
 typedef struct {
     uint8_t *handler_stack_top;
     vector system[15];
-    vector peripheral[STM32F405_IRQS];
+    vector peripheral[PART_IRQS];
 } vector_table;
 
 __attribute__((section(".vectors"), used)) static const vector_table vectors = {
@@ -27,9 +27,9 @@ __attribute__((section(".vectors"), used)) static const vector_table vectors = {
         },
     .peripheral =
         {
-            [0 ... STM32_IRQ_USART1 - 1] = machine_fault,
-            [STM32_IRQ_USART1] = usart1_interrupt,
-            [STM32_IRQ_USART1 + 1 ... STM32F405_IRQS - 1] = machine_fault,
+            [0 ... PART_USART_IRQ - 1] = machine_fault,
+            [PART_USART_IRQ] = usart_interrupt,
+            [PART_USART_IRQ + 1 ... PART_IRQS - 1] = machine_fault,
         },
 };
 
@@ -41,10 +41,10 @@ static void protect(uint32_t region, uint32_t base, uint32_t log2_bytes, uint32_
 
 /* What the bus would let pass silently becomes a MemManage fault: any use of a null pointer (flash is mirrored at 0),
  * a write to flash, a jump into data. The last region is what the stack runs into: nothing in QEMU, and system memory
- * with the option bytes on a real part. */
+ * with the option bytes on a part. */
 static void protect_memories(void) {
-    protect(0, 0x00000000, 20, MPU_AP_NONE | MPU_XN | MPU_FLASH);
-    protect(1, 0x08000000, 20, MPU_AP_READ_ONLY | MPU_FLASH);
+    protect(0, 0x00000000, PART_FLASH_LOG2, MPU_AP_NONE | MPU_XN | MPU_FLASH);
+    protect(1, 0x08000000, PART_FLASH_LOG2, MPU_AP_READ_ONLY | MPU_FLASH);
     protect(2, 0x20000000, 17, MPU_AP_READ_WRITE | MPU_XN | MPU_SRAM);
     protect(3, 0x1FFF0000, 16, MPU_AP_NONE | MPU_XN | MPU_FLASH);
     MPU_CTRL = MPU_CTRL_ON;
@@ -60,7 +60,33 @@ static void paint_stack(void) {
     }
 }
 
+uint32_t machine_least_free_stack(void) {
+    const uint32_t *at = (const uint32_t *)(const void *)link_stack_bottom;
+    while (*at == STACK_PAINT) {
+        at++;
+    }
+    return (uint32_t)((uintptr_t)at - (uintptr_t)link_stack_bottom);
+}
+
+void machine_restart(void) {
+    __asm__ volatile("dsb" ::: "memory");
+    SCB_AIRCR = SCB_AIRCR_RESET;
+    for (;;) { /* it takes the processor, or an emulator, a while */
+    }
+}
+
+void machine_systick(void) {}
+
+/* Networks of integers leave the FPU off, so that floating point that slips in is a fault. */
+static void switch_fpu_on(void) {
+#if defined(TML_FPU)
+    SCB_CPACR |= SCB_CPACR_FPU;
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
+}
+
 __attribute__((used)) static _Noreturn void start(void) {
+    switch_fpu_on();
     SCB_VTOR = (uint32_t)(uintptr_t)link_vectors;
     paint_stack();
     memcpy(link_data_start, link_data_load, (size_t)(link_data_end - link_data_start));

@@ -1,4 +1,4 @@
-/* USART1 of an STM32F4: received bytes through an interrupt and a ring buffer, sent bytes polled. */
+/* The part's USART (part.h): received bytes through an interrupt and a ring buffer, sent bytes polled. */
 #ifndef USART_H
 #define USART_H
 
@@ -8,7 +8,7 @@
 
 #define USART_RING_BYTES 8192U /* the port's receive window */
 
-/* PA9 is TX, PA10 RX; 8N1. `clock_hz` is what APB2 runs at. */
+/* 8N1. `clock_hz` is what the USART's bus runs at. */
 void usart_open(uint32_t clock_hz, uint32_t baud);
 /* Copies what has been received, at most `capacity` bytes. */
 size_t usart_take(uint8_t *data, size_t capacity);
@@ -18,6 +18,8 @@ bool usart_lost(void);
 uint32_t usart_losses(void); /* how often */
 /* False if the transmitter does not get ready. */
 bool usart_send(const uint8_t *data, size_t size);
-void usart1_interrupt(void);
+/* False if the last byte does not get out. */
+bool usart_flush(void);
+void usart_interrupt(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* Registers of the Cortex-M4 that this port uses. Addresses: ARMv7-M Architecture Reference Manual (DDI 0403), chapter
- * B3; bits as the STM32F4 has them: ST's PM0214. */
+/* Registers of the Cortex-M4 that the STM32F4 ports use. Addresses: ARMv7-M Architecture Reference Manual (DDI 0403),
+ * chapter B3; bits as the STM32F4 has them: ST's PM0214. */
 #ifndef CORTEX_M4_H
 #define CORTEX_M4_H
 
@@ -15,6 +15,8 @@
 #define NVIC_ENABLE(number) REGISTER(0xE000E100 + 4U * ((number) / 32U))
 #define NVIC_BIT(number) (1U << ((number) % 32U))
 
+#define SCB_CPACR REGISTER(0xE000ED88)
+#define SCB_CPACR_FPU (15U << 20) /* full access to coprocessors 10 and 11 */
 #define SCB_VTOR REGISTER(0xE000ED08)
 #define SCB_AIRCR REGISTER(0xE000ED0C)
 #define SCB_AIRCR_RESET 0x05FA0004U /* the key that a write needs, and SYSRESETREQ */
@@ -43,5 +45,12 @@
 #define MPU_SRAM (6U << 16)
 #define MPU_SIZE(log2_bytes) ((uint32_t)((log2_bytes) - 1) << 1)
 #define MPU_REGION_ON 1U
+
+/* ARMv7-M ARM, C1.6.5 and C1.8: the trace unit counts cycles, once it is switched on. */
+#define DEBUG_DEMCR REGISTER(0xE000EDFC)
+#define DEBUG_DEMCR_TRCENA (1U << 24)
+#define DWT_CTRL REGISTER(0xE0001000)
+#define DWT_CTRL_CYCCNTENA (1U << 0)
+#define DWT_CYCCNT REGISTER(0xE0001004)
 
 #endif

@@ -1,0 +1,31 @@
+# Included by the port.cmake of STM32F4 ports, which have a part.h, a port.c and a link.ld.
+get_filename_component(_common ${CMAKE_CURRENT_LIST_DIR}/../common ABSOLUTE)
+
+set(TML_PORT_SOURCES
+    ${CMAKE_CURRENT_LIST_DIR}/clocks.c
+    ${CMAKE_CURRENT_LIST_DIR}/faults.c
+    ${CMAKE_CURRENT_LIST_DIR}/serial.c
+    ${CMAKE_CURRENT_LIST_DIR}/start.c
+    ${CMAKE_CURRENT_LIST_DIR}/usart.c
+    ${_common}/freestanding.c)
+# Our string.h in place of a C library's.
+set(TML_PORT_INCLUDE_DIRS ${CMAKE_CURRENT_LIST_DIR} ${_common}/include)
+set(TML_PORT_COMPILE_OPTIONS -fno-common -fno-unwind-tables -fno-asynchronous-unwind-tables)
+# The entry stands in the script too; zig overrules that.
+set(TML_PORT_LINK_OPTIONS -L${CMAKE_CURRENT_LIST_DIR} -Wl,--entry=machine_reset)
+set(TML_PORT_LIBRARIES)
+if(TML_FPU)
+  # For networks of floats: they are handed over in the FPU's registers, and start.c switches it on. Behind the toolchain
+  # file's flags, of which the last one counts.
+  set(_fpu -mfloat-abi=hard -mfpu=fpv4-sp-d16)
+  list(APPEND TML_PORT_COMPILE_OPTIONS ${_fpu} -DTML_FPU=1)
+  list(APPEND TML_PORT_LINK_OPTIONS ${_fpu})
+endif()
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  list(APPEND TML_PORT_LINK_OPTIONS -Wl,--print-memory-usage -Wl,--fatal-warnings)
+  set(TML_PORT_LIBRARIES gcc) # 64-bit division and the like
+else()
+  list(APPEND TML_PORT_LINK_OPTIONS -rtlib=compiler-rt) # the same, and __aeabi_memcpy: zig leaves it out with -nostdlib
+endif()
+# Every received byte is copied twice.
+set_source_files_properties(${_common}/freestanding.c PROPERTIES COMPILE_OPTIONS -O2)
