@@ -20,7 +20,7 @@ from pytest_tinyml.links.damage import DAMAGES, DamagedLink, at_frames
 from pytest_tinyml.references import get_reference
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.models import load_model
-from pytest_tinyml.verdict.compare import Tolerance, compare
+from pytest_tinyml.verdict.compare import Tolerance, compare, describe_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,8 @@ class BoardSetup:
         data: name or path of a data set that fits the models.
         samples: how many of it are streamed.
         reference: runtime on the host to compare with.
-        max_lsb: tolerated difference from it, in steps of the output; 0 is bit-exact.
+        max_lsb: tolerated difference from it, in steps of a quantised output; 0 is bit-exact.
+        max_abs: tolerated difference of a float output; 0.0 is bit-exact.
         timeout_s: longest silence that a board is allowed in tests of faults.
         recovers: the link may lose bytes, so damaged frames have to be made good and not only noticed.
         faults: see the module.
@@ -59,6 +60,7 @@ class BoardSetup:
     samples: ClassVar[int] = 40
     reference: ClassVar[str] = "tflm"
     max_lsb: ClassVar[int] = 0
+    max_abs: ClassVar[float] = 0.0
     timeout_s: ClassVar[float] = 1.0
     recovers: ClassVar[bool] = False
     faults: ClassVar[Mapping[str, Mapping[str, str]]] = {}
@@ -115,8 +117,9 @@ class BoardSetup:
 
     def assert_close(self, got: npt.NDArray[Any], expected: npt.NDArray[Any], model: Model) -> None:
         """Compare with the reference's scores."""
-        difference = compare(got, expected, None, np.arange(len(got), dtype=np.int64), model.output)
-        assert Tolerance(lsb=self.max_lsb).allows(difference)
+        difference = compare(got, expected, None, np.arange(len(got), dtype=np.int64), model.output, model.task)
+        tolerance = Tolerance(lsb=self.max_lsb, absolute=self.max_abs)
+        assert tolerance.allows(difference), describe_difference(difference, self.reference)
 
     def assert_explained(self, error: BoardError, board: Board) -> None:
         """The error names the board and carries what it said last."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 DType = Literal["int8", "uint8", "int16", "float32"]
+Task = Literal["classification", "regression"]
+TASKS: Final[tuple[Task, ...]] = ("classification", "regression")
 ITEM_BYTES: Final[dict[DType, int]] = {"int8": 1, "uint8": 1, "int16": 2, "float32": 4}
 
 
@@ -111,11 +113,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryResult:
-    """A result together with the CRC-32 of the input tensor that the engine really read."""
+    """A result together with the CRC-32 of the input tensor that the engine really read; None if it cannot be asked."""
 
     id: int
     ticks: int
-    input_crc: int
+    input_crc: int | None
     scores: bytes
 
 
@@ -128,9 +130,11 @@ class Dataset:
         images: uint8 [N, H, W] or [N, H, W, C], row-major, 0 black .. 255 white; or float32 [N, ...], already
             preprocessed.
         labels: int64 [N], class index; None if unlabelled.
-        sha256: hex digest of dtype, shape, images and labels: the identity of the data set.
+        sha256: hex digest of dtype, shape, images, labels and targets: the identity of the data set.
         source: the file or folder that it was read from.
         class_names: one name per class, if known.
+        targets: float64 [N, K], what a regression should give; None if there are none.
+        sample_names: one per sample where samples are files, relative to `source`; otherwise empty.
     """
 
     name: str
@@ -139,6 +143,8 @@ class Dataset:
     sha256: str
     source: str = ""
     class_names: tuple[str, ...] = ()
+    targets: npt.NDArray[np.float64] | None = None
+    sample_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -179,6 +185,8 @@ class Model:
         preprocess: how pixels become its input.
         operators: names in order of execution, TensorFlow Lite's (``CONV_2D``) or ONNX's (``Conv``).
         card_top1: accuracy that the card states for the 28,000 test images, or None.
+        task: ``classification``: the largest output is the class, or a single output the probability of class 1;
+            ``regression``: the outputs are values.
     """
 
     name: str
@@ -191,3 +199,4 @@ class Model:
     operators: tuple[str, ...] = ()
     card_top1: float | None = None
     format: Literal["tflite", "espdl"] = "tflite"
+    task: Task = "classification"

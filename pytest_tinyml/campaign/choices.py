@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tinyml.boards.base import missing_for
 from pytest_tinyml.errors import UnknownNameError, UsageError
-from pytest_tinyml.records import PreprocessSpec
+from pytest_tinyml.records import TASKS, PreprocessSpec
 from pytest_tinyml.stores.models import load_model
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import BoardKind
     from pytest_tinyml.boards.registry import Registry
-    from pytest_tinyml.records import Model
+    from pytest_tinyml.records import Model, Task
 
 
 def parse_preprocess(text: str) -> PreprocessSpec:
@@ -55,9 +55,23 @@ def usable_kind(registry: Registry, name: str, device: Mapping[str, str] | None 
     return kind
 
 
-def choose_model(name: str, preprocess: str | None) -> Model:
-    """Load a model, with the preprocessing that was asked for or else its card's."""
+def parse_task(text: str) -> Task:
+    """Parse what a model's outputs mean.
+
+    Raises:
+        UnknownNameError: no such task.
+    """
+    for task in TASKS:
+        if text == task:
+            return task
+    raise UnknownNameError("task", text, TASKS)
+
+
+def choose_model(name: str, preprocess: str | None, task: str | None = None) -> Model:
+    """Load a model, with the preprocessing and the task that were asked for or else its card's."""
     model = load_model(name)
+    if task is not None:
+        model = replace(model, task=parse_task(task))
     return model if preprocess is None else replace(model, preprocess=parse_preprocess(preprocess))
 
 

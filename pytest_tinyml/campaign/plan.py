@@ -88,6 +88,8 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     preprocess: str | None = None,
     limit: int | None = None,
     max_lsb: int | None = None,
+    max_abs: float | None = None,
+    task: str | None = None,
     link: str | None = None,
     clock: str | None = None,
     count: int = 1,
@@ -106,7 +108,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     kinds = [usable_kind(registry, name, device) for name in boards]
     for kind in kinds:
         check_choices(kind, link=link, clock=clock, options=options or {})
-    chosen = choose_model(model, preprocess)
+    chosen = choose_model(model, preprocess, task)
     for kind in kinds:
         kind.check(chosen)
     data = load_dataset(dataset) if isinstance(dataset, str) else dataset
@@ -116,7 +118,10 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     check_shapes(chosen, data)
     runtime = get_reference(reference)
     _ = runtime.runtime_version  # says what is missing
-    tolerance = Tolerance() if runtime.exact else INEXACT
+    usual = Tolerance() if runtime.exact else INEXACT
+    tolerance = Tolerance(
+        lsb=usual.lsb if max_lsb is None else max_lsb, absolute=usual.absolute if max_abs is None else max_abs
+    )
     return [
         Plan(
             kind=kind,
@@ -124,9 +129,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
             dataset=data,
             samples=min(limit or len(data), len(data)),
             reference=runtime,
-            tolerance=_tolerance(
-                kind, options or {}, tolerance if max_lsb is None else replace(tolerance, lsb=max_lsb)
-            ),
+            tolerance=_tolerance(kind, options or {}, tolerance),
             link=link or kind.links[0],
             clock=clock,
             count=count,

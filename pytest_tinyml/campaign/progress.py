@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_tinyml.verdict.compare import predictions
+from pytest_tinyml.verdict.compare import differing_samples, predictions
 
 if TYPE_CHECKING:
     from pytest_tinyml.campaign.run import Campaign
@@ -21,8 +21,9 @@ class Progress:
         total: samples asked for.
         rate_per_s: samples per second of this process, since the campaign was started or resumed.
         eta_s: seconds to go at that rate.
-        top1: accuracy so far.
-        agreement: share of samples with the same class as the reference, among those that both have answered.
+        top1: accuracy so far; None without labels, and of a regression.
+        agreement: share of samples with the same class as the reference, among those that both have answered; of a
+            regression, with the same output.
         compared: the number of those.
     """
 
@@ -61,11 +62,16 @@ def progress(campaign: Campaign) -> Progress:
         # The boards are done and the reference is awaited: their rate no longer changes.
         elapsed = campaign.wall_s
     rate = (done - run.resumed) / elapsed if elapsed > 0 else 0.0
-    classes = predictions(run.scores.view(output.dtype), output)
-    labels = campaign.dataset.labels
+    regression = campaign.model.task == "regression"
+    scores = run.scores.view(output.dtype)
+    labels = None if regression else campaign.dataset.labels
     both = answered & reference.done
     compared = int(both.sum())
-    expected = predictions(reference.scores, output)
+    if regression:
+        equal = ~differing_samples(scores, reference.scores)
+    else:
+        classes = predictions(scores, output)
+        equal = classes == predictions(reference.scores, output)
     return Progress(
         done=done,
         total=campaign.settings.samples,
@@ -74,6 +80,6 @@ def progress(campaign: Campaign) -> Progress:
         top1=float((classes == labels[: len(classes)])[answered].mean())
         if labels is not None and answered.any()
         else None,
-        agreement=float((classes == expected)[both].mean()) if compared else None,
+        agreement=float(equal[both].mean()) if compared else None,
         compared=compared,
     )

@@ -149,13 +149,13 @@ class ReferenceRun:
             # The run does not depend on it: the verdict says why there are no figures.
             return {"name": name, "version": self._other.runtime_version, "error": str(error)}
         ids = np.arange(len(other), dtype=np.int64)
-        comparison = compare(other, self.scores, None, ids, self._model.output)
+        comparison = compare(other, self.scores, None, ids, self._model.output, self._model.task)
         return {
             "name": name,
             "version": self._other.runtime_version,
             "differing": comparison.differing,
             "max_lsb": comparison.max_lsb,
             "max_abs": comparison.max_abs,
-            "argmax_differing": len(comparison.flips),
+            "argmax_differing": None if comparison.argmax_agreement is None else len(comparison.flips),
             "argmax_differing_ids": [flip.id for flip in comparison.flips],
         }

@@ -25,7 +25,8 @@ def check_shapes(model: Model, dataset: Dataset) -> None:
     """Refuse a data set that cannot be the model's input.
 
     Raises:
-        DatasetError: other number of values per sample, other image size, or labels that the model cannot predict.
+        DatasetError: other number of values per sample, other image size, or labels or targets that the model cannot
+            give.
         UsageError: float samples together with a preprocessing for pixels.
     """
     got, expected = dataset.images.shape[1:], model.input.shape[1:]
@@ -37,7 +38,9 @@ def check_shapes(model: Model, dataset: Dataset) -> None:
             expected=f"{list(expected)} ({model.input.elements} values)",
             got=f"{list(got)} ({int(np.prod(got))} values)",
         )
-    if dataset.labels is not None and len(dataset.labels):
+    if model.task == "regression":
+        _check_targets(model, dataset)
+    elif dataset.labels is not None and len(dataset.labels):
         classes = max(model.output.elements, 2)
         highest = int(dataset.labels.max())
         if highest >= classes:
@@ -53,6 +56,29 @@ def check_shapes(model: Model, dataset: Dataset) -> None:
             f"pixels ({model.preprocess.kind}): give uint8 images, or --tinyml-preprocess none if the values are ready"
         )
         raise UsageError(msg)
+
+
+def _check_targets(model: Model, dataset: Dataset) -> None:
+    targets = dataset.targets
+    if targets is not None and targets.shape[1] != model.output.elements:
+        raise DatasetError(
+            dataset.source or dataset.name,
+            f"targets do not fit the output of model {model.name!r}",
+            expected=f"{model.output.elements} per sample",
+            got=targets.shape[1],
+        )
+
+
+def truth_of(model: Model, dataset: Dataset) -> npt.NDArray[np.int64] | npt.NDArray[np.float64] | None:
+    """Return what a model should give: labels, int64 [N], or of a regression targets, float64 [N, C].
+
+    Labels are the targets of a regression with one output if the data set has no others. None if there is nothing.
+    """
+    if model.task != "regression":
+        return dataset.labels
+    if dataset.targets is None and dataset.labels is not None and model.output.elements == 1:
+        return dataset.labels.astype(np.float64).reshape(-1, 1)
+    return dataset.targets
 
 
 class SampleEncoder:

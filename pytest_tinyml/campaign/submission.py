@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tinyml.kaggle.competitions import Competition
-    from pytest_tinyml.records import TensorSpec
+    from pytest_tinyml.records import Model
     from pytest_tinyml.stores.journal import Journal
     from pytest_tinyml.stores.submissions import FinishedRun
 
@@ -47,11 +47,11 @@ def expected(results: dict[str, Any]) -> Expected:
     return Expected(ratio=metrics["argmax_agreement"], by="host")
 
 
-def check_shape(competition: Competition, *, samples: int, output: TensorSpec, dataset: str) -> None:
+def check_shape(competition: Competition, *, samples: int, model: Model, dataset: str) -> None:
     """Refuse what the competition cannot take, before anything is run.
 
     Raises:
-        UsageError: the number of samples or of classes is another.
+        UsageError: the number of samples or of classes is another, or there are no classes.
     """
     if samples != competition.count:
         msg = (
@@ -59,8 +59,12 @@ def check_shape(competition: Competition, *, samples: int, output: TensorSpec, d
             f"samples of {dataset}"
         )
         raise UsageError(msg)
-    if output.elements != competition.classes:
-        msg = f"{competition.name} has {competition.classes} classes, but the model's output has {output.elements}"
+    if model.task != "classification":
+        msg = f"{competition.name} takes classes, but the task of model {model.name!r} is {model.task}"
+        raise UsageError(msg)
+    classes = model.output.elements
+    if classes != competition.classes:
+        msg = f"{competition.name} has {competition.classes} classes, but the model's output has {classes}"
         raise UsageError(msg)
 
 

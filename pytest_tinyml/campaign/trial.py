@@ -85,7 +85,7 @@ def try_board(plan: Plan, work_dir: Path, *, timeout_s: float = 10.0) -> Trial:
         bench.close()
         reference.close()
     scores = np.frombuffer(b"".join(work.scores[k] for k in ids), dtype=plan.model.output.dtype).reshape(len(ids), -1)
-    comparison = compare(scores, expected, None, np.asarray(ids, dtype=np.int64), plan.model.output)
+    comparison = compare(scores, expected, None, np.asarray(ids, dtype=np.int64), plan.model.output, plan.model.task)
     return Trial(
         reference=reference.name,
         samples=len(ids),

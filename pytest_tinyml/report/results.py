@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pytest_tinyml import __version__
+from pytest_tinyml.campaign.samples import truth_of
 from pytest_tinyml.errors import ReportError
 from pytest_tinyml.records import Clock
 from pytest_tinyml.report.facts import build_facts, memory_facts
+from pytest_tinyml.report.metrics import metrics
 from pytest_tinyml.verdict.compare import compare, describe_difference
 
 if TYPE_CHECKING:
@@ -30,15 +32,6 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "tinyml-results/1"
 FILE: Final = "results.json"
-_SCORES: Final = (
-    *("differing", "differing_elements", "bit_exact_ratio", "within_1_lsb_ratio", "max_lsb", "max_abs"),
-    *("rmse", "mae", "l2r", "nse", "cos"),
-)
-_COMPARED: Final = (
-    *_SCORES,
-    *("argmax_agreement", "top1_board", "top1_reference", "correct_board", "correct_reference"),
-    *("confusion_board", "confusion_reference", "acc"),
-)
 _CLOCKS: Final = {Clock.WALL: "wall_us", Clock.CYCLES: "cycles", Clock.INSTRUCTIONS: "instructions"}
 
 
@@ -60,7 +53,7 @@ def build_results(
     run = campaign.run if campaign.started_at is not None else None
     model, dataset, reference, settings = campaign.model, campaign.dataset, campaign.reference, campaign.settings
     identity = campaign.bench.identities.get(campaign.bench.boards[0].name)
-    labels = dataset.labels
+    truth = truth_of(model, dataset)
     comparison = None
     answered, failed, conflicts = 0, dict[int, str](), list[int]()
     if run is not None:
@@ -70,9 +63,10 @@ def build_results(
             comparison = compare(
                 run.scores[ids].view(model.output.dtype),
                 reference.scores[ids],
-                None if labels is None else labels[ids],
+                None if truth is None else truth[ids],
                 ids,
                 model.output,
+                model.task,
             )
     problems = [*failures, *_problems(comparison, answered, failed, conflicts, campaign)]
     wall = campaign.wall_s + run.earlier_wall_s if run is not None else 0.0
@@ -89,6 +83,7 @@ def build_results(
         "boards": _boards(campaign),
         "model": {
             "name": model.name,
+            "task": model.task,
             "sha256": model.sha256,
             "bytes": len(model.data),
             "operators": list(model.operators),
@@ -103,7 +98,7 @@ def build_results(
             "sha256": dataset.sha256,
             "count": settings.samples,
             "available": len(dataset),
-            "labelled": labels is not None,
+            "labelled": truth is not None,
         },
         "reference": {
             "name": reference.name,
@@ -114,7 +109,7 @@ def build_results(
             "max_abs_tolerated": settings.tolerance.absolute,
             "cross_check": reference.cross_check(),
         },
-        "metrics": _metrics(comparison, answered, failed, labels_only=settings.tolerance.labels_only),
+        "metrics": metrics(comparison, answered, failed, labels_only=settings.tolerance.labels_only),
         "latency": _latency(ticks, identity, hardware=hardware),
         "memory": memory_facts(campaign, identity),
         "build": build_facts(campaign),
@@ -190,34 +185,6 @@ def _clock(identity: Identity | None) -> str | None:
     """Return what a tick is, if anything."""
     timed = identity is not None and (identity.tick_hz or identity.clock is Clock.INSTRUCTIONS)
     return _CLOCKS[identity.clock] if identity is not None and timed else None
-
-
-def _metrics(
-    comparison: Comparison | None, answered: int, failed: dict[int, str], *, labels_only: bool
-) -> dict[str, Any]:
-    shared = {
-        "count": answered,
-        "failed": [{"id": sample, "reason": reason} for sample, reason in sorted(failed.items())],
-    }
-    if comparison is None:
-        return shared | {"compared": 0} | dict.fromkeys(_COMPARED) | {"flips": [], "flip_details": []}
-    values = asdict(comparison)
-    values.pop("count")
-    distance = values.pop("distance")
-    flips = values.pop("flips")
-    for key in ("confusion_board", "confusion_reference"):
-        values[key] = None if values[key] is None else values[key].tolist()
-    if labels_only:
-        # Of scores that only say which label, these would be no figures.
-        values |= dict.fromkeys(_SCORES[:6])
-        distance = dict.fromkeys(_SCORES[6:])
-    acc = comparison.top1_board if comparison.top1_board is not None else comparison.argmax_agreement
-    return shared | {"compared": comparison.count} | values | {
-        "acc": acc,
-        **distance,
-        "flips": [flip["id"] for flip in flips],
-        "flip_details": flips,
-    }  # fmt: skip
 
 
 def _latency(ticks: npt.NDArray[np.int64], identity: Identity | None, *, hardware: bool) -> dict[str, Any]:

@@ -29,6 +29,19 @@ def _ratio(key: str) -> Callable[[dict[str, Any]], str]:
     return cell
 
 
+def _rmse(side: str) -> Callable[[dict[str, Any]], str]:
+    def cell(results: dict[str, Any]) -> str:
+        fits = results["metrics"]["regression"]
+        return _ABSENT if fits is None else f"{fits[side]['rmse']:.6g}"
+
+    return cell
+
+
+def _flips(results: dict[str, Any]) -> str:
+    metrics = results["metrics"]
+    return _ABSENT if metrics["argmax_agreement"] is None else f"{len(metrics['flips']):,}"
+
+
 def _latency(results: dict[str, Any]) -> str:
     latency = results["latency"]
     if latency["p50"] is None:
@@ -43,6 +56,7 @@ def _rate(results: dict[str, Any]) -> str:
     return _ABSENT if rate is None else f"{rate:,.0f}"
 
 
+_OF_REGRESSIONS: Final = frozenset({"RMSE", "RMSE, host"})
 _ROWS: Final[tuple[tuple[str, Callable[[dict[str, Any]], str]], ...]] = (
     ("verdict", verdict),
     ("engine", lambda results: str(results["board"]["engine"])),
@@ -51,7 +65,9 @@ _ROWS: Final[tuple[tuple[str, Callable[[dict[str, Any]], str]], ...]] = (
     ("top-1", _ratio("top1_board")),
     ("top-1, host", _ratio("top1_reference")),
     ("agreement", _ratio("argmax_agreement")),
-    ("label flips", lambda results: f"{len(results['metrics']['flips']):,}" if results["metrics"]["compared"] else "-"),
+    ("label flips", _flips),
+    ("RMSE", _rmse("board")),
+    ("RMSE, host", _rmse("reference")),
     ("bit-exact", _ratio("bit_exact_ratio")),
     ("latency p50", _latency),
     ("clock", lambda results: results["latency"]["clock"] or _ABSENT),
@@ -72,8 +88,9 @@ def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
     lines = [f"{head}, against {reference['name']} {reference['version']}"]
     lines += _table([("", names)] + [
         (label, [cell(results) for results in found]) for label, cell in _ROWS
+        if label not in _OF_REGRESSIONS or any(results["metrics"]["regression"] for results in found)
     ])  # fmt: skip
-    if not first["dataset"]["labelled"]:
+    if first["model"]["task"] == "classification" and not first["dataset"]["labelled"]:
         lines.append(f"  {first['dataset']['name']} has no labels: the host's predictions stand in for them")
     if any(_latency(results).endswith("*") for results in found):
         lines.append("  * wall clock of this computer: shown, never gated")

@@ -18,7 +18,8 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
         lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
     if results["metrics"]["compared"]:
         lines += _agreement(results["metrics"], results["reference"])
-        lines.append(_accuracy(results["metrics"]))
+        regression = results["model"]["task"] == "regression"
+        lines.append(_fit(results["metrics"]) if regression else _accuracy(results["metrics"]))
     lines += cross_check_lines(results["reference"])
     lines += _latency(results["latency"])
     lines += _memory(results["memory"])
@@ -59,12 +60,15 @@ def _headline(results: dict[str, Any]) -> str:
 
 
 def _agreement(metrics: dict[str, Any], reference: dict[str, Any]) -> list[str]:
-    flips = metrics["flip_details"]
-    shares = f"agreement {metrics['argmax_agreement']:.2%}, {_count(len(flips), 'label flip')}"
-    exact = "scores not compared: the board answers with labels"
+    said = []
+    if metrics["argmax_agreement"] is not None:
+        said.append(f"agreement {metrics['argmax_agreement']:.2%}")
+        said.append(_count(len(metrics["flip_details"]), "label flip"))
     if reference["compared"] == "scores":
-        exact = f"{metrics['bit_exact_ratio']:.2%} bit-exact, max {_size(metrics)}"
-    first = f"against {reference['name']} {reference['version']}: {shares}, {exact}"
+        said.append(f"{metrics['bit_exact_ratio']:.2%} bit-exact, max {_size(metrics)}")
+    else:
+        said.append("scores not compared: the board answers with labels")
+    first = f"against {reference['name']} {reference['version']}: {', '.join(said)}"
     return [first, *(f"  {line}" for line in flip_lines(metrics))]
 
 
@@ -90,6 +94,23 @@ def _accuracy(metrics: dict[str, Any]) -> str:
     )
 
 
+def _fit(metrics: dict[str, Any]) -> str:
+    if metrics["regression"] is None:
+        return "error not measured: the data set has no targets"
+    board, host = metrics["regression"]["board"], metrics["regression"]["reference"]
+    names = {"RMSE": "rmse", "MAE": "mae", "max": "max_error", "R2": "r2"}
+    figures = (
+        f"{name} {_figure(board[key])}, host {_figure(host[key])}"
+        for name, key in names.items()
+        if board[key] is not None
+    )
+    return f"error against the targets: {'; '.join(figures)}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
 def cross_check_lines(reference: dict[str, Any]) -> list[str]:
     """Say how two runtimes on the host differ, if that is known."""
     cross = reference["cross_check"]
@@ -98,8 +119,9 @@ def cross_check_lines(reference: dict[str, Any]) -> list[str]:
     if "error" in cross:
         return [f"{cross['name']} cannot run the model: {cross['error']}"]
     counts = f"{_count(cross['differing'], 'output')} (max {_size(cross)})"
-    labels = _count(cross["argmax_differing"], "label")
-    return [f"{reference['name']} and {cross['name']} {cross['version']} disagree on {counts} and {labels}"]
+    classes = cross["argmax_differing"]
+    labels = "" if classes is None else f" and {_count(classes, 'label')}"
+    return [f"{reference['name']} and {cross['name']} {cross['version']} disagree on {counts}{labels}"]
 
 
 def _latency(latency: dict[str, Any]) -> list[str]:

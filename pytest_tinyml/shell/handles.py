@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pytest_tinyml.campaign.samples import truth_of
 from pytest_tinyml.verdict.compare import Comparison, Tolerance, compare
 
 if TYPE_CHECKING:
@@ -108,13 +109,15 @@ class RunHandle:
             msg = f"{len(failed)} of {len(ids)} samples failed on the board; first: #{sample}: {reason}"
             pytest.fail(msg, pytrace=False)
         wanted = np.asarray(ids, dtype=np.int64)
-        labels = self._campaign.dataset.labels
+        model = self._campaign.model
+        truth = truth_of(model, self._campaign.dataset)
         return compare(
             self.scores(ids),
             self._campaign.reference.scores[wanted],
-            None if labels is None else labels[wanted],
+            None if truth is None else truth[wanted],
             wanted,
-            self._campaign.model.output,
+            model.output,
+            model.task,
         )
 
     def scores(self, ids: Sequence[int]) -> npt.NDArray[Any]:

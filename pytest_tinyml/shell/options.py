@@ -58,6 +58,14 @@ def _ratio(text: str) -> float:
     return value
 
 
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        msg = "must be a number that is not negative"
+        raise ValueError(msg)
+    return value
+
+
 def _positive(what: str) -> Callable[[str], float]:
     def parse(text: str) -> float:
         value = float(text)
@@ -84,11 +92,15 @@ OPTIONS = (
            help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files"),
     Option(name="preprocess", metavar="SPEC", parse=str, default=None,
            help="how pixels become the input, where the model has no card: scale:255, l2axis1 or none"),
+    Option(name="task", metavar="TASK", parse=str, default=None,
+           help="what the outputs mean, where the model has no card: classification (the default) or regression"),
     Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
     Option(name="reference", metavar="NAME", parse=str, default="tflm",
            help="what the board is compared with: tflm, litert or litert-ref"),
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
-           help="difference tolerated per output, in steps (default: 0 against tflm)"),
+           help="difference tolerated per quantised output, in steps (default: 0 against tflm)"),
+    Option(name="max-abs", metavar="X", parse=_not_negative, default=None,
+           help="difference tolerated per float output (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
     Option(name="host", metavar="ADDRESS", parse=str, default=None,
            help="address that boards in a network pull from (default: of the interface that faces the board)"),
@@ -100,6 +112,8 @@ OPTIONS = (
            help="longest silence of a board, in seconds"),
     Option(name="shard-size", metavar="N", parse=_at_least(1), default=1000, help="samples per test"),
     Option(name="min-top1", metavar="RATIO", parse=_ratio, default=None, help="fail below this accuracy, e.g. 0.99"),
+    Option(name="max-rmse", metavar="X", parse=_not_negative, default=None,
+           help="fail above this root mean square error of a regression, in units of its output"),
     Option(name="max-latency", metavar="US", parse=_positive(""), default=None,
            help="fail above this median latency in microseconds; never applied to an emulated wall clock"),
     Option(name="max-instructions", metavar="N", parse=_at_least(1), default=None,
@@ -126,9 +140,11 @@ class Settings:
     models: tuple[str, ...]
     dataset: str
     preprocess: str | None
+    task: str | None
     limit: int | None
     reference: str
     max_lsb: int | None
+    max_abs: float | None
     link: str | None
     host: str | None
     clock: str | None
@@ -136,6 +152,7 @@ class Settings:
     timeout: float
     shard_size: int
     min_top1: float | None
+    max_rmse: float | None
     max_latency: float | None
     max_instructions: int | None
     max_arena: int | None

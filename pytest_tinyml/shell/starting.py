@@ -50,6 +50,8 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
                 preprocess=settings.preprocess,
                 limit=settings.limit,
                 max_lsb=settings.max_lsb,
+                max_abs=settings.max_abs,
+                task=settings.task,
                 link=settings.link,
                 clock=_clock(settings, [registry.get(name) for name in settings.boards]),
                 count=settings.count,
@@ -62,6 +64,7 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
         names = run_names(plans)
         for plan in plans:
             check_limits(plan, settings)
+            check_task(plan, settings)
         check_request(plans, names, settings, online=not config.option.collectonly)
         for name, plan in zip(names, plans, strict=True):
             folder = settings.report if len(plans) == 1 else settings.report / name
@@ -128,6 +131,19 @@ def check_limits(plan: Plan, settings: Settings) -> None:
             msg += f"add --tinyml-clock {INSTRUCTIONS}"
         else:
             msg += f"this board has no other (tinyml boards lists clocks); {LIMIT_US} limits the time of real parts"
+        raise UsageError(msg)
+
+
+def check_task(plan: Plan, settings: Settings) -> None:
+    """Refuse a limit of classes for a regression, and the other way round.
+
+    Raises:
+        UsageError: with the limit that there is for it.
+    """
+    regression = plan.model.task == "regression"
+    wrong, right = ("--tinyml-min-top1", "--tinyml-max-rmse")[:: 1 if regression else -1]
+    if (settings.min_top1 if regression else settings.max_rmse) is not None:
+        msg = f"{wrong} is not for model {plan.model.name!r}, whose task is {plan.model.task}: use {right}"
         raise UsageError(msg)
 
 

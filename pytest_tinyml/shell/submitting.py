@@ -46,7 +46,7 @@ def check_request(plans: Sequence[Plan], names: Sequence[str], settings: Setting
         )
         raise UsageError(msg)
     (plan,) = plans
-    check_shape(competition, samples=plan.samples, output=plan.model.output, dataset=plan.dataset.name)
+    check_shape(competition, samples=plan.samples, model=plan.model, dataset=plan.dataset.name)
     if online:
         check_access(competition)
 

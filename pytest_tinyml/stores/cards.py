@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_tinyml.errors import ModelError
-from pytest_tinyml.records import PreprocessSpec
+from pytest_tinyml.records import TASKS, PreprocessSpec, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +62,7 @@ class Card:
         parameters: trainable parameters, 0 if unknown.
         preprocess: how pixels become the model's input.
         files: its .tflite files.
+        task: what its outputs mean.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class Card:
     parameters: int
     preprocess: PreprocessSpec
     files: tuple[CardFile, ...]
+    task: Task = "classification"
 
 
 def read_card(path: Path) -> Card:
@@ -90,6 +92,10 @@ def read_card(path: Path) -> Card:
     if schema != SCHEMA:
         msg = f"{path}: model card of schema {schema}; this version reads schema {SCHEMA}"
         raise ModelError(msg)
+    task = _get(path, table, "task", str, TASKS[0])
+    if task not in TASKS:
+        msg = f"{path}: task: expected {' or '.join(TASKS)}, got {task!r}"
+        raise ModelError(msg)
     entries = _get(path, table, "file", list, [])
     return Card(
         path=path,
@@ -98,6 +104,7 @@ def read_card(path: Path) -> Card:
         parameters=_get(path, table, "parameters", int, 0),
         preprocess=_preprocess(path, _get(path, table, "preprocess", dict)),
         files=tuple(_file(path, entry, f"file[{number}].") for number, entry in enumerate(entries)),
+        task=task,
     )
 
 

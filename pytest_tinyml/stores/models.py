@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -81,7 +81,9 @@ def load_model(spec: str) -> Model:
     found = entries.get(name) or entries.get(f"{name}-{DEFAULT_KIND}")
     if found is not None:
         card, entry = found
-        return _load(card.path.parent / entry.file, entry.name, card.preprocess, entry, card.path)
+        return replace(
+            _load(card.path.parent / entry.file, entry.name, card.preprocess, entry, card.path), task=card.task
+        )
     path = Path(spec)
     if not path.is_file():
         if path.suffix == "" and path.name == spec:
@@ -92,7 +94,8 @@ def load_model(spec: str) -> Model:
     if own is None:
         return _load(path, path.stem, PreprocessSpec(assumed=True), None, None)
     named = next((item for item in own.files if item.file == path.name), None)
-    return _load(path, named.name if named else path.stem, own.preprocess, named, own.path)
+    name = named.name if named else path.stem
+    return replace(_load(path, name, own.preprocess, named, own.path), task=own.task)
 
 
 def load_file(path: Path, name: str, preprocess: PreprocessSpec) -> Model:

@@ -1,18 +1,20 @@
-"""Data sets in .npz files: ``images`` and ``labels``, or keras' ``x_train``, ``y_train``, ``x_test``, ``y_test``."""
+"""Data sets in .npz files: ``images`` with ``labels`` or ``targets``, or keras' ``x_train``, ``y_train``, ..."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from pytest_tinyml.errors import DatasetError
 from pytest_tinyml.stores.idx import parts_of
-from pytest_tinyml.stores.samples import check_file_sum, check_images, check_labels, make_dataset
+from pytest_tinyml.stores.samples import check_file_sum, check_images, check_labels, check_targets, make_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy.typing as npt
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 ZIP_MAGIC: Final = b"PK"
 IMAGE_KEYS: Final = ("images", "x")
 LABEL_KEYS: Final = ("labels", "y")
+TARGET_KEYS: Final = ("targets",)
 CLASS_KEY: Final = "class_names"
 
 
@@ -29,9 +32,9 @@ def load_npz(path: Path, split: str, name: str, *, classes: int | None = None, s
     """Load a .npz file.
 
     Args:
-        path: has arrays ``images`` (or ``x``) and optionally ``labels`` (or ``y``) and ``class_names``; or, by split,
-            ``x_train``/``x_test`` (or ``images_train``...) with their ``y_``/``labels_``. Without a split in the file,
-            every split but ``train`` is the whole file.
+        path: has arrays ``images`` (or ``x``) and optionally ``labels`` (or ``y``), ``class_names`` and, for a
+            regression, ``targets``; or, by split, ``x_train``/``x_test`` (or ``images_train``...) with their
+            ``y_``/``labels_``/``targets_``. Without a split in the file, every split but ``train`` is the whole file.
         split: ``train``, ``test`` or ``all``.
         name: the data set's name.
         classes: labels are 0 .. classes - 1; None: as ``class_names`` in the file says, else any class index.
@@ -45,19 +48,36 @@ def load_npz(path: Path, split: str, name: str, *, classes: int | None = None, s
     if names:
         classes = len(names)
     whole = _pick(arrays, IMAGE_KEYS, "")
-    if whole is not None and split != "train":
-        parts = [(whole, _pick(arrays, LABEL_KEYS, ""))]
-    else:
-        parts = [(_need(path, arrays, f"_{part}"), _pick(arrays, LABEL_KEYS, f"_{part}")) for part in parts_of(split)]
-    checked = [check_images(path, part[0]) for part in parts]
+    suffixes = [""] if whole is not None and split != "train" else [f"_{part}" for part in parts_of(split)]
+    checked = [check_images(path, _need(path, arrays, suffix)) for suffix in suffixes]
     if len({(part.dtype, part.shape[1:]) for part in checked}) > 1:
         first, second = (f"{part.dtype.name} {part.shape[1:]}" for part in checked)
         raise DatasetError(path, "train and test images differ", expected=first, got=second)
-    labels = [check_labels(path, part[1], len(part[0]), classes) for part in parts if part[1] is not None]
-    if labels and len(labels) != len(parts):
-        raise DatasetError(path, "only one of train and test has labels", expected="both or none", got="one")
+    counts = [len(part) for part in checked]
+    labels = _joined(
+        path, arrays, LABEL_KEYS, suffixes, [partial(check_labels, path, count=n, classes=classes) for n in counts]
+    )
+    targets = _joined(path, arrays, TARGET_KEYS, suffixes, [partial(check_targets, path, count=n) for n in counts])
     images: npt.NDArray[Any] = checked[0] if len(checked) == 1 else np.concatenate(checked)
-    return make_dataset(name, images, np.concatenate(labels) if labels else None, source=path, class_names=names)
+    return make_dataset(name, images, labels, source=path, class_names=names, targets=targets)
+
+
+def _joined(
+    path: Path,
+    arrays: dict[str, npt.NDArray[Any]],
+    keys: tuple[str, ...],
+    suffixes: list[str],
+    checks: list[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]],
+) -> npt.NDArray[Any] | None:
+    """Return the checked labels or targets of all parts one after the other, or None if there are none."""
+    found = [(_pick(arrays, keys, suffix), check) for suffix, check in zip(suffixes, checks, strict=True)]
+    parts = [check(array) for array, check in found if array is not None]
+    if parts and len(parts) != len(found):
+        raise DatasetError(path, f"only one of train and test has {keys[0]}", expected="both or none", got="one")
+    if len({part.shape[1:] for part in parts}) > 1:
+        first, second = (list(part.shape[1:]) for part in parts)
+        raise DatasetError(path, f"{keys[0]} of train and test differ in shape", expected=first, got=second)
+    return np.concatenate(parts) if parts else None
 
 
 def _need(path: Path, arrays: dict[str, npt.NDArray[Any]], suffix: str) -> npt.NDArray[Any]:

@@ -22,11 +22,14 @@ CHECKSUMS = "SHA256SUMS"
 CLASS_NAMES = "classes.txt"
 
 
-def digest(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> str:
+def digest(
+    images: npt.NDArray[Any], labels: npt.NDArray[Any] | None, targets: npt.NDArray[np.float64] | None = None
+) -> str:
     """Return the identity of a data set: hex SHA-256.
 
     What is hashed: a line ``tinyml-dataset 1 DTYPE D0xD1x...`` in ASCII, the images' bytes in row-major little-endian
-    order, then ``labels`` and the labels as little-endian int64, or ``unlabelled``.
+    order, then ``labels`` and the labels as little-endian int64, or ``unlabelled``; then, if there are any, ``targets``
+    and the targets as little-endian float64.
     """
     shape = "x".join(str(size) for size in images.shape)
     state = hashlib.sha256(f"tinyml-dataset 1 {images.dtype.name} {shape}\n".encode("ascii"))
@@ -36,6 +39,9 @@ def digest(images: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> str:
     else:
         state.update(b"labels")
         state.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    if targets is not None:
+        state.update(b"targets")
+        state.update(np.ascontiguousarray(targets, dtype="<f8").data)
     return state.hexdigest()
 
 
@@ -121,6 +127,26 @@ def check_labels(
     return labels.astype(np.int64)
 
 
+def check_targets(path: Path | str, targets: npt.NDArray[Any], count: int) -> npt.NDArray[np.float64]:
+    """Return what a regression should give as float64 [N, K]; [N] becomes [N, 1].
+
+    Raises:
+        DatasetError: other count, shape or dtype, or a value that is not finite.
+    """
+    if targets.ndim not in {1, 2} or targets.dtype.kind not in "iuf":
+        got = f"{targets.dtype.name} {list(targets.shape)}"
+        raise DatasetError(path, "targets are not numbers", expected="numbers [N] or [N, outputs]", got=got)
+    if len(targets) != count:
+        raise DatasetError(path, "images and targets differ in number", expected=f"{count} targets", got=len(targets))
+    values: npt.NDArray[np.float64] = targets.astype(np.float64).reshape(count, -1)
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        sample, output = bad[0].tolist()
+        what = f"target {output} of sample {sample} is not finite"
+        raise DatasetError(path, what, expected="finite numbers", got=values[sample, output])
+    return values
+
+
 def square_side(path: Path | str, pixels: int) -> int:
     """Return the side of a square image of that many pixels.
 
@@ -174,13 +200,17 @@ def make_dataset(
     *,
     source: Path | str = "",
     class_names: Sequence[str] = (),
+    targets: npt.NDArray[np.float64] | None = None,
+    sample_names: Sequence[str] = (),
 ) -> Dataset:
     """Build a data set from checked arrays and compute its identity."""
     return Dataset(
         name=name,
         images=images,
         labels=labels,
-        sha256=digest(images, labels),
+        sha256=digest(images, labels, targets),
         source=str(source),
         class_names=tuple(class_names),
+        targets=targets,
+        sample_names=tuple(sample_names),
     )

@@ -54,6 +54,7 @@ def seeded_split(whole: Dataset) -> tuple[Dataset, Dataset]:
             None if whole.labels is None else whole.labels[chosen],
             source=whole.source,
             class_names=whole.class_names,
+            targets=None if whole.targets is None else whole.targets[chosen],
         )
         for chosen in (order[:TRAIN_COUNT], order[TRAIN_COUNT:])
     )

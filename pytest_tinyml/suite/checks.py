@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.shell.options import Settings
     from pytest_tinyml.shell.session import Session
     from pytest_tinyml.shell.submitting import Submitter
+    from pytest_tinyml.verdict.compare import Comparison
+
+_WORSE_RATIO: Final = 0.001
+"""By how much a board may be less often right, or further off, than the host."""
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -40,6 +44,9 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
     Without labels the host's predictions stand in for them: for the comparison, not for the limit.
     """
     comparison = run.everything()
+    if comparison.argmax_agreement is None:
+        _check_fit(comparison, _settings(config).max_rmse)
+        return
     floor, top1 = _settings(config).min_top1, comparison.top1_board
     if floor is not None and top1 is not None and top1 < floor:
         pytest.fail(f"top-1 {top1:.4%} is below --tinyml-min-top1 {floor:.4%}", pytrace=False)
@@ -50,7 +57,7 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
         right = "predicts what the host does (there are no labels)"
     # The exact test is the shards'; here a loss that a tolerance would hide is caught.
     worse = correct_host - correct_board
-    allowed = comparison.count // 1000
+    allowed = int(comparison.count * _WORSE_RATIO)
     if worse > allowed:
         pytest.fail(
             f"the board {right} {correct_board:,} times, the host {correct_host:,}: "
@@ -59,6 +66,22 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
         )
     if floor is not None and top1 is None:
         pytest.skip("--tinyml-min-top1 was not applied: the data set has no labels")
+
+
+def _check_fit(comparison: Comparison, limit: float | None) -> None:
+    """Compare the error of a regression on the board with that on the host, and with ``--tinyml-max-rmse``."""
+    board, host = comparison.fit_board, comparison.fit_reference
+    if board is None or host is None:
+        pytest.skip("a regression's error was not measured: the data set has no targets")
+    if limit is not None and not board.rmse <= limit:
+        pytest.fail(f"RMSE {board.rmse:.6g} is above --tinyml-max-rmse {limit:.6g}", pytrace=False)
+    # The exact test is the shards'; here a loss that a tolerance would hide is caught.
+    if not board.rmse <= host.rmse * (1.0 + _WORSE_RATIO):
+        pytest.fail(
+            f"the board's RMSE is {board.rmse:.6g}, the host's {host.rmse:.6g}: at most {_WORSE_RATIO:.1%} more is "
+            "tolerated",
+            pytrace=False,
+        )
 
 
 def check_latency(run: RunHandle, config: pytest.Config) -> None:

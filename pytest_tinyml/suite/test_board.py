@@ -39,7 +39,7 @@ def test_state(tinyml_run: RunHandle) -> None:
 
 
 def test_accuracy(tinyml_run: RunHandle, pytestconfig: pytest.Config) -> None:
-    """The board is as often right as the host, and as often as was asked for."""
+    """The board is as often right (or as near, if it is a regression) as the host, and as was asked for."""
     check_accuracy(tinyml_run, pytestconfig)
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_tinyml.verdict.metrics import Distance, confusion, dequantize, distance
+from pytest_tinyml.verdict.metrics import Distance, Fit, confusion, dequantize, distance, fit
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from pytest_tinyml.records import TensorSpec
+    from pytest_tinyml.records import Task, TensorSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Flip:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """What is to be said about two sets of outputs.
+
+    What is about classes is None, and there are no flips, if the model is a regression.
 
     Attributes:
         count: samples compared.
@@ -46,6 +48,8 @@ class Comparison:
         distance: rmse, mae, l2r, nse, cos of the real values.
         confusion_board: int64 [C, C], row = label, column = prediction; None without labels.
         confusion_reference: the same for the reference.
+        fit_board: how far a regression on the board is from the targets; None for classes, or without targets.
+        fit_reference: the same for the reference.
     """
 
     count: int
@@ -55,7 +59,7 @@ class Comparison:
     within_1_lsb_ratio: float | None
     max_lsb: int | None
     max_abs: float
-    argmax_agreement: float
+    argmax_agreement: float | None
     flips: tuple[Flip, ...]
     top1_board: float | None
     top1_reference: float | None
@@ -64,6 +68,8 @@ class Comparison:
     distance: Distance
     confusion_board: npt.NDArray[np.int64] | None
     confusion_reference: npt.NDArray[np.int64] | None
+    fit_board: Fit | None = None
+    fit_reference: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,18 +122,20 @@ def differing_samples(board: npt.NDArray[Any], reference: npt.NDArray[Any]) -> n
 def compare(
     board: npt.NDArray[Any],
     reference: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64] | None,
+    truth: npt.NDArray[Any] | None,
     ids: npt.NDArray[np.int64],
     tensor: TensorSpec,
+    task: Task = "classification",
 ) -> Comparison:
     """Compare two sets of outputs.
 
     Args:
         board: [N, C] of the output's dtype.
         reference: the same for the host.
-        labels: int64 [N], or None.
+        truth: int64 [N], labels; of a regression float64 [N, C], targets; or None.
         ids: int64 [N], the samples' ids.
         tensor: the model's output.
+        task: what the outputs mean.
 
     Raises:
         ValueError: the arrays do not belong together, or are empty.
@@ -138,13 +146,14 @@ def compare(
         )
         raise ValueError(msg)
     differing = differing_samples(board, reference)
-    class_board, class_reference = predictions(board, tensor), predictions(reference, tensor)
-    flipped = class_board != class_reference
     quantised = tensor.dtype != "float32"
     steps = np.abs(board.astype(np.int64) - reference.astype(np.int64)) if quantised else None
     real_board, real_reference = dequantize(board, tensor), dequantize(reference, tensor)
     count = len(board)
-    classes = max(tensor.elements, 2)
+    if task == "regression":
+        judged = _as_values(real_board, real_reference, truth)
+    else:
+        judged = _as_classes(predictions(board, tensor), predictions(reference, tensor), truth, ids, tensor)
     return Comparison(
         count=count,
         differing=int(differing.sum()),
@@ -153,24 +162,52 @@ def compare(
         within_1_lsb_ratio=None if steps is None else float((steps.reshape(count, -1).max(axis=1) <= 1).mean()),
         max_lsb=None if steps is None else int(steps.max()),
         max_abs=float(np.abs(real_board - real_reference).max()),
-        argmax_agreement=1.0 - float(flipped.sum()) / count,
-        flips=tuple(
+        distance=distance(real_board, real_reference),
+        **judged,
+    )
+
+
+def _as_classes(
+    board: npt.NDArray[np.int64],
+    reference: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64] | None,
+    ids: npt.NDArray[np.int64],
+    tensor: TensorSpec,
+) -> dict[str, Any]:
+    """Return the part of a `Comparison` that is about predicted classes, int64 [N] each."""
+    flipped = board != reference
+    classes = max(tensor.elements, 2)
+    return {
+        "argmax_agreement": 1.0 - float(flipped.sum()) / len(board),
+        "flips": tuple(
             Flip(
                 id=int(ids[k]),
-                reference=int(class_reference[k]),
-                board=int(class_board[k]),
+                reference=int(reference[k]),
+                board=int(board[k]),
                 label=None if labels is None else int(labels[k]),
             )
             for k in np.flatnonzero(flipped)
         ),
-        top1_board=None if labels is None else float((class_board == labels).mean()),
-        top1_reference=None if labels is None else float((class_reference == labels).mean()),
-        correct_board=None if labels is None else int((class_board == labels).sum()),
-        correct_reference=None if labels is None else int((class_reference == labels).sum()),
-        distance=distance(real_board, real_reference),
-        confusion_board=None if labels is None else confusion(labels, class_board, classes),
-        confusion_reference=None if labels is None else confusion(labels, class_reference, classes),
-    )
+        "top1_board": None if labels is None else float((board == labels).mean()),
+        "top1_reference": None if labels is None else float((reference == labels).mean()),
+        "correct_board": None if labels is None else int((board == labels).sum()),
+        "correct_reference": None if labels is None else int((reference == labels).sum()),
+        "confusion_board": None if labels is None else confusion(labels, board, classes),
+        "confusion_reference": None if labels is None else confusion(labels, reference, classes),
+    }
+
+
+def _as_values(
+    board: npt.NDArray[np.float64], reference: npt.NDArray[np.float64], targets: npt.NDArray[np.float64] | None
+) -> dict[str, Any]:
+    """Return the part of a `Comparison` that a regression has in place of classes, from real outputs [N, C]."""
+    about_classes = ("argmax_agreement", "top1_board", "top1_reference", "correct_board", "correct_reference")
+    return {
+        **dict.fromkeys((*about_classes, "confusion_board", "confusion_reference")),
+        "flips": (),
+        "fit_board": None if targets is None else fit(board.reshape(targets.shape), targets),
+        "fit_reference": None if targets is None else fit(reference.reshape(targets.shape), targets),
+    }
 
 
 def describe_difference(comparison: Comparison, reference: str, *, labels_only: bool = False) -> str:
@@ -181,7 +218,8 @@ def describe_difference(comparison: Comparison, reference: str, *, labels_only: 
     if not comparison.differing:
         return f"{total} of {total} samples are bit-exact with {reference}"
     size = f"max {comparison.max_lsb} LSB" if comparison.max_lsb is not None else f"max {comparison.max_abs:.3g}"
-    return f"{comparison.differing:,} of {total} samples differ from {reference} ({size}, {_flips(comparison)})"
+    flips = "" if comparison.argmax_agreement is None else f", {_flips(comparison)}"
+    return f"{comparison.differing:,} of {total} samples differ from {reference} ({size}{flips})"
 
 
 def _flips(comparison: Comparison) -> str:

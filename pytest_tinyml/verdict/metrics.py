@@ -10,6 +10,10 @@ With reference outputs r and board outputs b as flat real vectors (dequantised),
     cos   b.r / (||b|| ||r||)
 
 Names and definitions follow "Evaluation report and metrics" of the X-CUBE-AI / ST Edge AI documentation.
+
+The same formulas, with a data set's targets t in the place of r, say how good a regression with outputs o is: rmse,
+mae, max |o - t|, and the coefficient of determination r2 = 1 - sum((o - t)^2) / sum((t - mean(t))^2) with one mean per
+output.
 """
 
 from __future__ import annotations
@@ -34,6 +38,36 @@ class Distance:
     l2r: float | None
     nse: float | None
     cos: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How far a regression's outputs are from what they should be; see the module.
+
+    Attributes:
+        rmse: root mean square error.
+        mae: mean absolute error.
+        max_error: largest absolute error.
+        r2: coefficient of determination, 1 is perfect; None where the targets do not vary.
+    """
+
+    rmse: float
+    mae: float
+    max_error: float
+    r2: float | None
+
+
+def fit(outputs: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> Fit:
+    """Measure real outputs against targets: two float64 arrays [N, C]."""
+    error = outputs - targets
+    square_error = float(np.square(error).sum())
+    spread = float(np.square(targets - targets.mean(axis=0)).sum())
+    return Fit(
+        rmse=float(np.sqrt(square_error / error.size)),
+        mae=float(np.abs(error).mean()),
+        max_error=float(np.abs(error).max()),
+        r2=1.0 - square_error / spread if spread else None,
+    )
 
 
 def dequantize(scores: npt.NDArray[Any], tensor: TensorSpec) -> npt.NDArray[np.float64]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_tinyml.campaign import submission as case
 from pytest_tinyml.errors import CredentialsError, JournalError, SubmissionError, UsageError
+from pytest_tinyml.records import Model, PreprocessSpec, TensorSpec
 from pytest_tinyml.stores.journal import Journal
 from pytest_tinyml.stores.submissions import State
-from tests.kaggle.runs import LABELS, SAMPLES, SMALL, add_run, kept, make_journal, results, submit
+from tests.kaggle.runs import LABELS, SAMPLES, SMALL, add_run, kept, make_journal, submit
 from tests.kaggle.server import CREATE, LIST, PUT, START, Fault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from pytest_tinyml.records import Task
     from tests.kaggle.server import LocalKaggle
 
 
@@ -155,17 +157,27 @@ def test_two_at_once(kaggle: LocalKaggle, journal: Path) -> None:
             submit(journal)
 
 
-@pytest.mark.parametrize("change", [{"samples": 39}, {"samples": 41}])
-def test_shape(change: dict[str, Any]) -> None:
-    """Another number of samples, or of classes, is refused before anything is run."""
-    output = load_output()
-    with pytest.raises(UsageError, match=r"takes 40 predictions, but this is a run over \d+ samples of own"):
-        case.check_shape(SMALL, output=output, dataset="own", **change)
-
-
-def load_output() -> Any:
-    """Return the output of the run's model."""
-    from pytest_tinyml.records import TensorSpec
-
-    spec = results()["model"]["output"]
-    return TensorSpec(dtype=spec["dtype"], shape=tuple(spec["shape"]), scale=spec["scale"])
+@pytest.mark.parametrize(
+    ("samples", "task", "outputs", "message"),
+    [
+        (39, "classification", 10, r"takes 40 predictions, but this is a run over 39 samples of own"),
+        (41, "classification", 10, r"takes 40 predictions, but this is a run over 41 samples of own"),
+        (40, "classification", 9, r"has 10 classes, but the model's output has 9"),
+        (40, "regression", 10, r"takes classes, but the task of model 'own' is regression"),
+    ],
+)
+def test_shape(samples: int, task: Task, outputs: int, message: str) -> None:
+    """Another number of samples or of classes, or none, is refused before anything is run."""
+    tensor = TensorSpec(dtype="float32", shape=(1, outputs))
+    model = Model(
+        name="own",
+        path=Path("own.tflite"),
+        data=b"",
+        sha256="",
+        input=tensor,
+        output=tensor,
+        preprocess=PreprocessSpec(),
+        task=task,
+    )
+    with pytest.raises(UsageError, match=message):
+        case.check_shape(replace(SMALL, classes=10), samples=samples, model=model, dataset="own")

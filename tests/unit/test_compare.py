@@ -9,6 +9,7 @@ import pytest
 
 from pytest_tinyml.records import TensorSpec
 from pytest_tinyml.verdict.compare import Flip, Tolerance, compare, describe_difference, differing_samples, predictions
+from pytest_tinyml.verdict.metrics import Fit, fit
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -127,3 +128,50 @@ def test_many_flips_are_cut_short() -> None:
     board[:, 2] = 1
     text = describe_difference(compare(board, reference, None, ids, INT8), "litert")
     assert text.endswith("5 label flips: #0 host 0, board 2, #1 host 0, board 2, #2 host 0, board 2, and 2 more)")
+
+
+def test_int16_steps_do_not_overflow() -> None:
+    """The ends of int16 are 65,535 steps apart, and real units follow the scale."""
+    tensor = TensorSpec(dtype="int16", shape=(1, 2), scale=2.0**-15)
+    board, reference = np.array([[-32768, 0]], dtype=np.int16), np.array([[32767, 1]], dtype=np.int16)
+    result = compare(board, reference, None, IDS[:1], tensor)
+    assert (65535, 65535 / 32768, 2) == (result.max_lsb, result.max_abs, result.differing_elements)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "scores"),
+    [
+        (TensorSpec(dtype="int16", shape=(1, 1), scale=2.0**-15), np.array([[0], [16383], [16384], [32767]], np.int16)),
+        (TensorSpec(dtype="uint8", shape=(1, 1), scale=1 / 256), np.array([[0], [127], [128], [255]], np.uint8)),
+        (TensorSpec(dtype="float32", shape=(1, 1)), np.array([[0.0], [0.4999], [0.5], [1.0]], np.float32)),
+    ],
+)
+def test_a_single_output_of_each_type(tensor: TensorSpec, scores: npt.NDArray[np.int16]) -> None:
+    """One sigmoid output of any type has two classes and a 2 x 2 confusion matrix."""
+    result = compare(scores, scores, np.array([0, 1, 1, 1]), IDS, tensor)
+    assert (0.75, [[1, 0], [1, 2]]) == (result.top1_board, np.asarray(result.confusion_board).tolist())
+
+
+def test_a_regression_by_hand() -> None:
+    """Errors 1, -1 and 4 against targets of spread 2, on the board; the host is right."""
+    tensor = TensorSpec(dtype="int16", shape=(1, 1), scale=0.5, zero_point=2)
+    board, reference = np.array([[6], [4], [16]], np.int16), np.array([[4], [6], [8]], np.int16)
+    result = compare(board, reference, np.array([[1.0], [2.0], [3.0]]), IDS[:3], tensor, "regression")
+    assert Fit(rmse=6.0**0.5, mae=2.0, max_error=4.0, r2=-8.0) == result.fit_board
+    assert Fit(rmse=0.0, mae=0.0, max_error=0.0, r2=1.0) == result.fit_reference
+    assert (None, None, (), None) == (
+        result.argmax_agreement,
+        result.top1_board,
+        result.flips,
+        result.confusion_board,
+    )
+    assert "3 of 3 samples differ from tflm (max 8 LSB)" == describe_difference(result, "tflm")
+    assert not Tolerance(lsb=7).allows(result)
+    assert Tolerance(lsb=8).allows(result)
+
+
+def test_each_output_has_its_own_mean() -> None:
+    """R2 of two outputs: a constant target does not add to the spread, however large it is."""
+    outputs, targets = np.array([[1.0, 100.0], [2.0, 100.0]]), np.array([[1.0, 100.0], [3.0, 100.0]])
+    assert 0.5 == fit(outputs, targets).r2
+    assert fit(targets[:1], targets[:1]).r2 is None
