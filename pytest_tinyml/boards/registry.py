@@ -21,6 +21,7 @@ _OURS: Final = {
     "tflm": "pytest_tinyml.boards.tflm",
     "esp32cam": "pytest_tinyml.boards.esp32cam",
     "esp32-qemu": "pytest_tinyml.boards.esp32_qemu",
+    "mlperf": "pytest_tinyml.boards.mlperf",
 }
 
 

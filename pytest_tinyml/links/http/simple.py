@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pytest_tinyml.links.http.refusal import Reason, RefusedError
+from pytest_tinyml.links.labels import label_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,16 +143,4 @@ def _scores(numbers: list[str], output: TensorSpec) -> bytes:
 
 
 def _label(numbers: list[str], output: TensorSpec) -> bytes:
-    """Return the output tensor that says nothing but the label: the largest value for it, the smallest for others."""
-    label = int(numbers[0]) if len(numbers) == 1 else -1
-    if not 0 <= label < max(output.elements, 2):
-        msg = f"expected a label from 0 to {max(output.elements, 2) - 1}"
-        raise ValueError(msg)
-    dtype = np.dtype(output.dtype).newbyteorder("<")
-    low, high = (0, 1) if output.dtype == "float32" else (np.iinfo(output.dtype).min, np.iinfo(output.dtype).max)
-    row = np.full(output.elements, low, dtype=dtype)
-    if output.elements > 1:
-        row[label] = high
-    elif label:
-        row[0] = high
-    return row.tobytes()
+    return label_outputs(int(numbers[0]) if len(numbers) == 1 else -1, output).tobytes()
