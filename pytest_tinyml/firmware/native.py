@@ -61,7 +61,7 @@ def build_native(
         UsageError: the cache folder cannot be written.
     """
     root = assets_dir("firmware")
-    folders = ("net", "console", "mlperf", "ports/native", "apps/common", "apps/pulling", "apps/native")
+    folders = ("net", "console", "mlperf", "ports/native", "apps/common", "apps/pulling", "apps/wired", "apps/native")
     own_dirs = [root / name for name in ("core/include", "ports/common", *folders)]
     own = [file for name in ("core/src", *folders) for file in sorted((root / name).glob("*.c"))]
     own.append(root / "ports" / "common" / "fault_report.c")

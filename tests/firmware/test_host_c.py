@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TESTS = FIRMWARE / "tests"
-FOLDERS = ("net", "console", "mlperf", "ports/native", "apps/common", "apps/pulling", "apps/native", "engines/null")
+APPS = ("apps/common", "apps/pulling", "apps/wired", "apps/native")
+FOLDERS = ("net", "console", "mlperf", "ports/native", *APPS, "engines/null")
 NATIVE = [
     *(source for folder in FOLDERS for source in sorted((FIRMWARE / folder).glob("*.c"))),
     FIRMWARE / "ports" / "common" / "fault_report.c",

@@ -12,7 +12,9 @@
 #include "faults.h"
 #include "options.h"
 #include "port_native.h"
+#include "selftest.h"
 #include "tml_mlperf.h"
+#include "wired.h"
 
 #ifndef TML_FIRMWARE_SHA256
 #error "TML_FIRMWARE_SHA256 must be the digest of sources, flags and compiler, as 64 hex digits in quotes"
@@ -111,7 +113,7 @@ static int bad_configuration(void) {
     return 1;
 }
 
-/* ---- the three ways to work ---- */
+/* ---- the four ways to work ---- */
 
 static bool open_line(const options *o, native_line *line) {
     int error = o->has_fd ? native_open_fd(line, (int)o->fd) : native_open_tty(line, o->tty, o->baud);
@@ -144,6 +146,25 @@ static int on_a_line(const options *o, tml_port *port, native_line *line, tml_se
         status = tml_session_poll(session, POLL_MS);
     } while (status == TML_OK);
     return until_closed(status);
+}
+
+/* As a board whose serial port carries frames and a console side by side. */
+static int on_a_wire(const options *o, tml_port *port, native_line *line, tml_session *session) {
+    static wired w;
+    static wired_board board;
+    tml_text mac = tml_text_in(board.mac, sizeof board.mac);
+    if (!open_line(o, line)) {
+        return 1;
+    }
+    tml_text_add(&mac, o->mac);
+    board.samples = selftest_samples();
+    wired_init(&w, &board, port);
+    tml_engine *engine = faults_wrap(&w.port, &tml_the_engine, &tml_the_model, session);
+    tml_config config = configuration(o, &w.port, engine);
+    native_report_faults(session, NULL);
+    introduce(&config);
+    const int status = wired_run(&w, session, &config, o->selftest);
+    return status == TML_ERR_CONFIG ? bad_configuration() : until_closed(status);
 }
 
 /* For MLPerf Tiny's runner, and whoever speaks like it. */
@@ -210,6 +231,9 @@ int main(int argc, char **argv) {
     native_die_with_parent();
     if (o.console) {
         return on_the_console(&o, &port, &session);
+    }
+    if (o.wired) {
+        return on_a_wire(&o, &port, &line, &session);
     }
     return o.mlperf ? as_a_benchmark(&o, &port, &line, &session) : on_a_line(&o, &port, &line, &session);
 }

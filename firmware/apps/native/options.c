@@ -18,6 +18,8 @@ int usage(FILE *to, const char *program) {
         "over\n"
         "                      HTTP; window and frames as for --fd\n"
         "  --mlperf DIGITS     speak MLPerf Tiny's serial protocol on the line, with so many decimals in results\n"
+        "  --wired             on the line also take the commands of PROTOCOL.md, section 7\n"
+        "  --selftest          with --wired: run the samples that are compiled in first\n"
         "  --baud N            of a terminal that has one (115200)\n"
         "  --rx-window BYTES   --max-frame BYTES\n"
         "  --board NAME        in IDENTITY (native)\n"
@@ -43,12 +45,29 @@ static bool is_mac(const char *text) {
 }
 
 bool parse_options(int argc, char **argv, options *o) {
-    enum { FD = 1, TTY, CONSOLE, MLPERF, BAUD, RX_WINDOW, MAX_FRAME, BOARD, CHIP, MAC, FAULT, FAULT_ONCE };
+    enum {
+        FD = 1,
+        TTY,
+        CONSOLE,
+        MLPERF,
+        WIRED,
+        SELFTEST,
+        BAUD,
+        RX_WINDOW,
+        MAX_FRAME,
+        BOARD,
+        CHIP,
+        MAC,
+        FAULT,
+        FAULT_ONCE
+    };
     static const struct option known[] = {
         {"fd", required_argument, NULL, FD},
         {"tty", required_argument, NULL, TTY},
         {"console", no_argument, NULL, CONSOLE},
         {"mlperf", required_argument, NULL, MLPERF},
+        {"wired", no_argument, NULL, WIRED},
+        {"selftest", no_argument, NULL, SELFTEST},
         {"baud", required_argument, NULL, BAUD},
         {"rx-window", required_argument, NULL, RX_WINDOW},
         {"max-frame", required_argument, NULL, MAX_FRAME},
@@ -77,6 +96,12 @@ bool parse_options(int argc, char **argv, options *o) {
         case MLPERF:
             good = parse_bytes(optarg, &o->digits) && good;
             o->mlperf = true;
+            break;
+        case WIRED:
+            o->wired = true;
+            break;
+        case SELFTEST:
+            o->selftest = true;
             break;
         case BAUD:
             good = parse_bytes(optarg, &o->baud) && good;
@@ -110,5 +135,6 @@ bool parse_options(int argc, char **argv, options *o) {
         }
     }
     int lines = (o->has_fd ? 1 : 0) + (o->tty != NULL ? 1 : 0) + (o->console ? 1 : 0);
-    return good && optind == argc && lines == 1 && !(o->mlperf && o->console);
+    return good && optind == argc && lines == 1 &&
+           (o->mlperf ? 1 : 0) + (o->console ? 1 : 0) + (o->wired ? 1 : 0) <= 1 && (o->wired || !o->selftest);
 }

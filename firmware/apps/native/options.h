@@ -13,7 +13,7 @@ typedef struct {
     const char *mac;  /* twelve lower-case hexadecimal digits */
     const char *once_path;
     uint32_t fd, baud, rx_window, max_frame, digits;
-    bool has_fd, console, mlperf;
+    bool has_fd, console, mlperf, wired, selftest;
 } options;
 
 /* Prints it and returns the program's exit code. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "tml_answers.h"
+
 #define POLL_MS 100U
 #define REST_MS 20U       /* between looks at the console while nothing is pulled */
 #define FLUSH_MS 2000U    /* for the last answer before a restart */
@@ -97,49 +99,11 @@ static void pull_note(void *context, const char *text) {
 
 /* ---- commands ---- */
 
-/* A value of an answer: percent-encoded, so that spaces separate. */
-static void add_value(tml_text *out, const char *name, const char *value) {
-    static const char digits[] = "0123456789ABCDEF";
-    tml_text_char(out, ' ');
-    tml_text_add(out, name);
-    tml_text_char(out, '=');
-    for (; *value != '\0'; value++) {
-        uint8_t c = (uint8_t)*value;
-        if (c > ' ' && c <= '~' && c != '%') {
-            tml_text_char(out, (char)c);
-        } else {
-            tml_text_char(out, '%');
-            tml_text_char(out, digits[c >> 4U]);
-            tml_text_char(out, digits[c & 15U]);
-        }
-    }
-}
-
-static void add_count(tml_text *out, const char *name, uint64_t value) {
-    tml_text_add(out, name);
-    tml_text_char(out, '=');
-    tml_text_number(out, value);
-}
-
-static void add_identity(const puller *p, tml_text *out) {
-    const uint8_t *model = p->session->model->sha256; /* which may have been uploaded */
-    tml_text_add(out, "protocol=1");
-    add_value(out, "board", p->port.board);
-    add_value(out, "chip", p->port.chip);
-    add_value(out, "engine", p->config->engine->name);
-    add_value(out, "firmware", p->config->firmware_sha256);
-    tml_text_add(out, " model=");
-    for (size_t i = 0; i < 32; i += 4) {
-        tml_text_hex32(out, (uint32_t)model[i] << 24U | (uint32_t)model[i + 1] << 16U | (uint32_t)model[i + 2] << 8U |
-                                model[i + 3]);
-    }
-    add_value(out, "mac", p->board->mac);
-}
-
 static bool on_identity(void *context, uint8_t count, const char *const *arguments, tml_text *out) {
     (void)count;
     (void)arguments;
-    add_identity(context, out);
+    const puller *p = context;
+    tml_answer_identity(out, p->session, p->board->mac);
     return true;
 }
 
@@ -167,18 +131,18 @@ static bool on_status(void *context, uint8_t count, const char *const *arguments
     const puller *p = context;
     (void)count;
     (void)arguments;
-    add_count(out, "uptime_ms", p->inner->uptime_ms(p->inner->context));
+    tml_answer_count(out, "uptime_ms", p->inner->uptime_ms(p->inner->context));
     char address[ADDRESS_SIZE];
     tml_text text = tml_text_in(address, sizeof address);
     const bool up = p->board->network(p->board->context, &text);
     tml_text_add(out, up ? " network=up" : " network=down");
-    add_value(out, "address", address[0] != 0 ? address : "-");
+    tml_answer_value(out, "address", address[0] != 0 ? address : "-");
     tml_text_char(out, ' ');
-    add_count(out, "exchanges", p->pull.counters.exchanges);
+    tml_answer_count(out, "exchanges", p->pull.counters.exchanges);
     tml_text_char(out, ' ');
-    add_count(out, "retries", p->pull.counters.retries);
+    tml_answer_count(out, "retries", p->pull.counters.retries);
     tml_text_char(out, ' ');
-    add_count(out, "inferences", p->session->inferences);
+    tml_answer_count(out, "inferences", p->session->inferences);
     return true;
 }
 
@@ -276,9 +240,8 @@ int puller_run(puller *p, tml_session *session, const tml_config *config) {
     tml_text text = tml_text_in(identity, sizeof identity);
     int status = tml_session_init(session, config);
     p->session = session;
-    p->config = config;
     if (status == TML_OK) {
-        add_identity(p, &text);
+        tml_answer_identity(&text, session, p->board->mac);
         tml_console_say(&p->console, "ready", identity);
     }
     while (!p->gone && status == TML_OK) {

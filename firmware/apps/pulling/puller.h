@@ -37,7 +37,6 @@ typedef struct {
     const puller_board *board;
     const tml_port *inner;
     tml_session *session;
-    const tml_config *config;
     uint32_t served_ms; /* when the console last had its turn between inferences */
     bool gone;          /* the console is */
     bool changed;       /* `server` or `stop` was given while the session was busy */
