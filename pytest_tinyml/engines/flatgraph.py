@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.engines.softmax import QuantizedSoftmax
 
 _IDENTIFIER: Final = b"TFL3"
+_ESPDL: Final = b"EDL2"
 
 
 @dataclass(slots=True)
@@ -88,6 +89,12 @@ def load(data: bytes, name: str) -> Graph:
     Raises:
         ModelError: not a .tflite, or one with several subgraphs, inputs or outputs.
     """
+    if data[:4] == _ESPDL:
+        msg = (
+            f"{name}: is an .espdl file, which only engines 'espdl-c' (boards native, qemu-stm32f405, qemu-xtensa) and "
+            "'espdl' (board esp32-espdl) execute"
+        )
+        raise ModelError(msg)
     if data[4:8] != _IDENTIFIER:
         msg = f"{name}: not a .tflite file: bytes 4 to 7 are {data[4:8]!r}, expected {_IDENTIFIER!r}"
         raise ModelError(msg)

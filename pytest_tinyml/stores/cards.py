@@ -1,4 +1,4 @@
-"""Model cards: what a .tflite file cannot say itself, in TOML. docs/reference/models.md describes the schema."""
+"""Model cards: what a model's file cannot say itself, in TOML. docs/reference/models.md describes the schema."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFile:
-    """One .tflite file of a card; what a user's own card leaves out is empty or None.
+    """One file of a card; what a user's own card leaves out is empty or None.
 
     Attributes:
         name: on the command line, e.g. ``s1-ptq``.
         file: its file name, in the card's folder.
-        kind: ``float``, ``ptq``, ``ptq-pertensor`` or ``qat``.
+        kind: ``float``, ``ptq``, ``ptq-pertensor``, ``qat``, ``int8`` or ``int16``.
         sha256: hex digest of the file.
         nbytes: its size.
         macs: multiply-accumulates of one inference.
@@ -61,7 +61,7 @@ class Card:
         system: where it comes from, in a few words.
         parameters: trainable parameters, 0 if unknown.
         preprocess: how pixels become the model's input.
-        files: its .tflite files.
+        files: its .tflite and .espdl files.
         task: what its outputs mean.
     """
 
@@ -131,7 +131,7 @@ def _file(path: Path, entry: object, prefix: str) -> CardFile:
         msg = f"{path}: {prefix}file: expected a file name in the card's folder, got {file!r}"
         raise ModelError(msg)
     return CardFile(
-        name=_get(path, entry, "name", str, file.removesuffix(".tflite"), prefix=prefix),
+        name=_get(path, entry, "name", str, file.removesuffix(".tflite").removesuffix(".espdl"), prefix=prefix),
         file=file,
         kind=_get(path, entry, "kind", str, "", prefix=prefix),
         sha256=_get(path, entry, "sha256", str, "", prefix=prefix).lower(),

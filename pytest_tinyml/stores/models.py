@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import ModelError, UnknownNameError
 from pytest_tinyml.records import Model, PreprocessSpec
 from pytest_tinyml.stores.cards import Card, CardFile, read_card
+from pytest_tinyml.stores.espdl import IDENTIFIER as ESPDL_IDENTIFIER
+from pytest_tinyml.stores.espdl import PACKAGES, read_espdl
+from pytest_tinyml.stores.tflite import IDENTIFIER as TFLITE_IDENTIFIER
 from pytest_tinyml.stores.tflite import read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_tinyml.stores.espdlgraph import EspdlGraph
+    from pytest_tinyml.stores.tflite import Graph
+
 CARD: Final = "card.toml"
-DEFAULT_KIND: Final = "ptq"
+DEFAULT_KINDS: Final = ("ptq", "int8")
 DEFAULT_MODEL: Final = "s0-ptq"
 
 
@@ -28,10 +34,10 @@ class ModelRow:
     Attributes:
         name: on the command line.
         system: where the model comes from.
-        kind: ``float``, ``ptq``, ``ptq-pertensor`` or ``qat``.
+        kind: ``float``, ``ptq``, ``ptq-pertensor``, ``qat``, ``int8`` or ``int16``.
         parameters: trainable parameters.
         macs: multiply-accumulates of one inference.
-        nbytes: size of the .tflite file.
+        nbytes: size of the file.
         top1_ratio: accuracy on the 28,000 test images, 0 .. 1, or None.
         preprocess: how pixels become the input, as text.
         input_scale: 0.0 for float models.
@@ -60,7 +66,7 @@ def zoo_cards() -> tuple[Card, ...]:
 
 
 def model_names() -> tuple[str, ...]:
-    """Return the names of the zoo's .tflite files."""
+    """Return the names of the zoo's files."""
     return tuple(entry.name for card in zoo_cards() for entry in card.files)
 
 
@@ -68,7 +74,8 @@ def load_model(spec: str) -> Model:
     """Load a model.
 
     Args:
-        spec: a name of the zoo (``s0-ptq``; ``s1`` or ``S1`` is short for ``s1-ptq``), or the path of a .tflite file.
+        spec: a name of the zoo (``s0-ptq``; ``s1`` or ``S1`` is short for ``s1-ptq``), or the path of a .tflite or
+            .espdl file.
             The preprocessing of a file of one's own is in ``STEM.card.toml`` or in a ``card.toml`` that names the file,
             beside it; without a card it is assumed to be pixel / 255.
 
@@ -78,7 +85,9 @@ def load_model(spec: str) -> Model:
     """
     name = spec.lower()
     entries = {entry.name: (card, entry) for card in zoo_cards() for entry in card.files}
-    found = entries.get(name) or entries.get(f"{name}-{DEFAULT_KIND}")
+    found = next(
+        (entries[key] for key in (name, *(f"{name}-{kind}" for kind in DEFAULT_KINDS)) if key in entries), None
+    )
     if found is not None:
         card, entry = found
         return replace(
@@ -88,7 +97,8 @@ def load_model(spec: str) -> Model:
     if not path.is_file():
         if path.suffix == "" and path.name == spec:
             raise UnknownNameError("model", spec, entries)
-        msg = f"{path}: {'is a folder; expected a .tflite file' if path.is_dir() else 'no such model file'}"
+        folder = "is a folder; expected a .tflite file or an .espdl file"
+        msg = f"{path}: {folder if path.is_dir() else 'no such model file'}"
         raise ModelError(msg)
     own = _own_card(path)
     if own is None:
@@ -99,7 +109,7 @@ def load_model(spec: str) -> Model:
 
 
 def load_file(path: Path, name: str, preprocess: PreprocessSpec) -> Model:
-    """Load a .tflite file without looking for a card.
+    """Load a .tflite or .espdl file without looking for a card.
 
     Raises:
         ModelError: the file is not usable.
@@ -108,7 +118,7 @@ def load_file(path: Path, name: str, preprocess: PreprocessSpec) -> Model:
 
 
 def list_models() -> tuple[ModelRow, ...]:
-    """Return a row for each .tflite file of the zoo; sizes and input quantisation are read from the files.
+    """Return a row for each file of the zoo; sizes and input quantisation are read from the files.
 
     Raises:
         ModelError: a card or a file is not usable.
@@ -203,7 +213,7 @@ def _load(path: Path, name: str, preprocess: PreprocessSpec, entry: CardFile | N
     if entry is not None and entry.sha256 and entry.sha256 != sha256:
         msg = f"{path}: is not the file that {card} describes: expected SHA-256 {entry.sha256}, got {sha256}"
         raise ModelError(msg)
-    graph = read_graph(data, path)
+    form, graph = _parse(data, path)
     return Model(
         name=name,
         path=path,
@@ -214,4 +224,12 @@ def _load(path: Path, name: str, preprocess: PreprocessSpec, entry: CardFile | N
         preprocess=preprocess,
         operators=graph.operators,
         card_top1=None if entry is None else entry.top1,
+        format=form,
     )
+
+
+def _parse(data: bytes, path: Path) -> tuple[Literal["tflite", "espdl"], Graph | EspdlGraph]:
+    """Read a file by what it says that it is; what says nothing is taken for what its name says."""
+    if data[:4] in {ESPDL_IDENTIFIER, *PACKAGES} or (path.suffix == ".espdl" and data[4:8] != TFLITE_IDENTIFIER):
+        return "espdl", read_espdl(data, path)
+    return "tflite", read_graph(data, path)
