@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import floor
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.boards.base import BoardRequest, engine_for, to_nobody
+from pytest_tinyml.boards.base import BoardRequest, engine_for, resolution_of, to_nobody
 from pytest_tinyml.campaign.choices import check_choices, choose_model, usable_kind
 from pytest_tinyml.campaign.reference import ReferenceRun
-from pytest_tinyml.campaign.run import Campaign, CampaignSettings
+from pytest_tinyml.campaign.run import Campaign
 from pytest_tinyml.campaign.samples import SampleEncoder, check_shapes
+from pytest_tinyml.campaign.settings import CampaignSettings
+from pytest_tinyml.engines.select import absolute_tolerance
 from pytest_tinyml.errors import UsageError
 from pytest_tinyml.records import PreprocessSpec
-from pytest_tinyml.references import get_reference
+from pytest_tinyml.references import get_reference, reference_for
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.journal import Journal
 from pytest_tinyml.verdict.compare import Tolerance
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import Board, BoardKind
     from pytest_tinyml.boards.registry import Registry
     from pytest_tinyml.links.http import ImageServer
-    from pytest_tinyml.records import Dataset, Model
+    from pytest_tinyml.records import Dataset, Model, TensorSpec
     from pytest_tinyml.references.base import Reference
 
 HTTP: Final = "http"
@@ -73,6 +76,11 @@ class Plan:
         return bool(getattr(self.kind, "verifiable", True))
 
     @property
+    def canaried(self) -> bool:
+        """Whether the boards answer canaries."""
+        return self.verifiable or bool(getattr(self.kind, "answers_canaries", False))
+
+    @property
     def expected_clock(self) -> str:
         """The clock that was asked for, or else the one that a board of this kind has by default."""
         return self.clock or self.kind.clocks[0]
@@ -84,7 +92,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     boards: Sequence[str],
     model: str,
     dataset: str | Dataset,
-    reference: str,
+    reference: str | None,
     preprocess: str | None = None,
     limit: int | None = None,
     max_lsb: int | None = None,
@@ -111,17 +119,13 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     chosen = choose_model(model, preprocess, task)
     for kind in kinds:
         kind.check(chosen)
-    data = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    data = load_dataset(dataset, shape=chosen.input.shape[1:]) if isinstance(dataset, str) else dataset
     if data.images.dtype.kind == "f" and chosen.preprocess.assumed:
         # No card says otherwise, and float samples are not pixels.
         chosen = replace(chosen, preprocess=PreprocessSpec(kind="none", assumed=True))
     check_shapes(chosen, data)
-    runtime = get_reference(reference)
+    runtime = get_reference(reference_for(reference, chosen))
     _ = runtime.runtime_version  # says what is missing
-    usual = Tolerance() if runtime.exact else INEXACT
-    tolerance = Tolerance(
-        lsb=usual.lsb if max_lsb is None else max_lsb, absolute=usual.absolute if max_abs is None else max_abs
-    )
     return [
         Plan(
             kind=kind,
@@ -129,7 +133,11 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
             dataset=data,
             samples=min(limit or len(data), len(data)),
             reference=runtime,
-            tolerance=_tolerance(kind, options or {}, tolerance),
+            tolerance=_as_printed(
+                _tolerance(_usual_tolerance(kind, chosen, runtime, options or {}), max_lsb=max_lsb, max_abs=max_abs),
+                resolution_of(kind, options or {}),
+                chosen.output,
+            ),
             link=link or kind.links[0],
             clock=clock,
             count=count,
@@ -141,9 +149,31 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     ]
 
 
-def _tolerance(kind: BoardKind, options: Mapping[str, str], scores: Tolerance) -> Tolerance:
+def _usual_tolerance(kind: BoardKind, model: Model, runtime: Reference, options: Mapping[str, str]) -> Tolerance:
+    """Return how far boards of a kind may be from a reference, if nobody asked for something else."""
     labels_only = getattr(kind, "labels_only", None)
-    return replace(scores, labels_only=True) if labels_only is not None and labels_only(options) else scores
+    only = labels_only is not None and labels_only(options)
+    usual = INEXACT
+    if runtime.exact:
+        usual = Tolerance(absolute=absolute_tolerance(engine_for(kind, model, options), model))
+    return replace(usual, labels_only=only)
+
+
+def _tolerance(usual: Tolerance, *, max_lsb: int | None, max_abs: float | None) -> Tolerance:
+    """Return a tolerance with what was asked for."""
+    return replace(
+        usual,
+        lsb=usual.lsb if max_lsb is None else max_lsb,
+        absolute=usual.absolute if max_abs is None else max_abs,
+    )
+
+
+def _as_printed(tolerance: Tolerance, resolution: float, output: TensorSpec) -> Tolerance:
+    """Return a tolerance for outputs that are known to `resolution`."""
+    if output.dtype == "float32":
+        return replace(tolerance, absolute=tolerance.absolute + resolution)
+    # A quantised output is the value nearest to what the board said: the right one while half a step is more.
+    return replace(tolerance, lsb=tolerance.lsb + floor(resolution / output.scale + 0.5))
 
 
 def make_server(plan: Plan) -> ImageServer | None:
@@ -229,6 +259,8 @@ def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float
         # Nobody could say whether what goes on is what had begun.
         fresh=fresh or not plan.verifiable,
         verifiable=plan.verifiable,
+        canaried=plan.canaried,
+        resolution=resolution_of(plan.kind, plan.options),
         tolerance=plan.tolerance,
     )
     return Campaign(

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import Model
 
 DEFAULT: Final = "aot"
+ROUNDED: Final = frozenset({"LOGISTIC", "SOFTMAX"})
+"""Operators with an exponential, which every C library rounds as it likes."""
+FLOAT_TOLERANCE: Final = 1e-6
+"""Behind one of them; 3e-8 is the largest difference that was measured over the zoo."""
 
 
 def engine_of(model: Model) -> str:
@@ -19,6 +23,12 @@ def engine_of(model: Model) -> str:
     if model.format == "espdl":
         return ESPDL_C
     return AOT_FLOAT if model.input.dtype == model.output.dtype == "float32" else DEFAULT
+
+
+def absolute_tolerance(engine: str, model: Model) -> float:
+    """Return how far float outputs may be from TensorFlow Lite Micro's (docs/explanation/float-engine.md)."""
+    rounded = engine == AOT_FLOAT and not ROUNDED.isdisjoint(model.operators)
+    return FLOAT_TOLERANCE if rounded else 0.0
 
 
 def sources_for(model: Model, kernels: str = aot.PORTABLE) -> EngineSources:

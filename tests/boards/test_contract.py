@@ -6,13 +6,16 @@ from typing import ClassVar
 
 from pytest_tinyml.boards import native, tflm
 from pytest_tinyml.contract import BoardContract
+from pytest_tinyml.engines.select import FLOAT_TOLERANCE
 
 
 class TestNativeSocket(BoardContract):
-    """The firmware core as a process, over a socket pair."""
+    """The firmware core as a process, over a socket pair, with a quantised and a float model."""
 
     kind = native.KIND
     link = "socket"
+    models: ClassVar[tuple[str, ...]] = ("s1-ptq", "s1-float")
+    max_abs = FLOAT_TOLERANCE
     faults: ClassVar = {"crash": {"fault": "crash@{n}"}, "hang": {"fault": "hang@{n}"}}
 
 
@@ -20,6 +23,7 @@ class TestNativeSerial(TestNativeSocket):
     """The firmware core as a process, over a pseudo-terminal like a serial board's."""
 
     link = "serial"
+    models: ClassVar[tuple[str, ...]] = ("s1-ptq",)
     recovers = True
 
 
@@ -27,6 +31,7 @@ class TestNativeHttp(TestNativeSocket):
     """The firmware core as a process that pulls over HTTP."""
 
     link = "http"
+    models: ClassVar[tuple[str, ...]] = ("s1-ptq",)
 
 
 class TestTflmSocket(BoardContract):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_tinyml.engines.select import FLOAT_TOLERANCE
 from tests.campaigns import run_campaign, zoo_on
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ def cases() -> list[Any]:
         pytest.param(board, model, id=f"{board}-{model}", marks=pytest.mark.xdist_group(model))
         for board in ("native", "tflm", "qemu-stm32f405", "qemu-xtensa")
         for model in zoo_on(board)
+        # An hour of floating point in software proves no more than S2's, in tests/boards/test_float_on_boards.py.
+        if board != "qemu-stm32f405" or not model.endswith("-float")
     ]
 
 
@@ -29,6 +32,11 @@ def test_the_zoo_is_there() -> None:
 
 @pytest.mark.parametrize(("board", "model"), cases())
 def test_bit_exact(board: str, model: str, tmp_path: Path) -> None:
-    """No byte of 280,000 differs."""
+    """No byte of 280,000 differs; with the float kernels of ours, no more than the exponential's rounding."""
     comparison, _ = run_campaign(board, model, tmp_path)
-    assert (28_000, 0) == (comparison.count, comparison.differing_elements)
+    assert (28_000, ()) == (comparison.count, comparison.flips)
+    if board == "native" and model.endswith("-float"):
+        assert comparison.max_abs < FLOAT_TOLERANCE / 10
+        assert comparison.differing_elements < comparison.count / 100
+    else:
+        assert comparison.differing_elements == 0

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_tinyml.boards.registry import Registry
 from tests.projects import OWN, S1, output, refusal
+from tests.unit.tflite_models import FLOAT, Builder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,8 +179,12 @@ def test_what_does_not_fit_one_of_the_boards(project: Project, arguments: Sequen
 
 def test_a_model_that_one_board_cannot_run(project: Project) -> None:
     """The model is checked for all boards before the first of them is used."""
-    message = refusal(project.run("--board", "tflm,native", "--tinyml-model", "s1-float"))
-    assert message.startswith("s1-float: its input is float32; engine 'aot' is int8 only; use --board tflm")
+    net = Builder()
+    source, result = net.tensor([1, 784], kind=FLOAT), net.tensor([1, 784], kind=FLOAT)
+    net.operator("TANH", [source], [result])
+    (project.path / "odd.tflite").write_bytes(net.finish(source, result))
+    message = refusal(project.run("--board", "tflm,native", "--tinyml-model", "odd.tflite"))
+    assert message.startswith("odd: operator 0 TANH is not supported by engine 'aot-float'")
     assert not project.journal.exists()
     assert not (project.path / "tinyml-report").exists()
 

@@ -168,7 +168,6 @@ def test_convert_with_a_bad_arena(size: str, capsys: Captured) -> None:
         (["convert", "s1", "--out", "x", "--arena", "9000"], "--arena needs --c-array"),
         (["predict", "--model", "s1", "--index", "28000"], "--index 28000: mnist-28k has samples 0 to 27999"),
         (["predict", "--board", "nativ"], "no board named 'nativ'; did you mean 'native'? Known: "),
-        (["predict", "--model", "s1-float"], "s1-float: its input is float32; engine 'aot' is int8 only"),
         (["convert", "s1", "--out", "x", "--preprocess", "half"], "--tinyml-preprocess: 'half' is not scale:DIVISOR"),
         (["convert", "s1", "--out", "x", "--kernels", "esp"], "no kernels named 'esp'; did you mean 'esp-nn'? Known: "),
         (["data", "info", "no-such"], "no data set (nor file) named 'no-such'. Known: mnist-28k"),
