@@ -31,7 +31,9 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     command.add_argument(
         "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
     )
-    command.add_argument("--reference", default="tflm", help="what the board is compared with (default: tflm)")
+    command.add_argument(
+        "--reference", help="what the board is compared with (default: tflm, or espdl for .espdl models)"
+    )
     add_options(command)
     command.set_defaults(action=run)
 
@@ -73,7 +75,8 @@ def run(options: argparse.Namespace) -> None:
     if image.dtype == np.uint8:
         print(picture(image))
     label = "" if plan.dataset.labels is None else f", label {plan.dataset.labels[options.index]}"
-    print(f"{plan.dataset.name} #{options.index}{label}")
+    file = f" {plan.dataset.sample_names[options.index]}" if plan.dataset.sample_names else ""
+    print(f"{plan.dataset.name} #{options.index}{file}{label}")
     print(f"{plan.model.name} on {identity.board} (engine {identity.engine}, {identity.chip})")
     host = dequantize(expected, plan.model.output)[0]
     for line in bars(dequantize(scores, plan.model.output)[0], host, plan.dataset.class_names):

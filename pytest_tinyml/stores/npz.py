@@ -14,7 +14,7 @@ from pytest_tinyml.stores.idx import parts_of
 from pytest_tinyml.stores.samples import check_file_sum, check_images, check_labels, check_targets, make_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
@@ -78,6 +78,35 @@ def _joined(
         first, second = (list(part.shape[1:]) for part in parts)
         raise DatasetError(path, f"{keys[0]} of train and test differ in shape", expected=first, got=second)
     return np.concatenate(parts) if parts else None
+
+
+def save_npz(path: Path, parts: Mapping[str, Dataset]) -> None:
+    """Write splits of a data set so that `load_npz` reads them as they are.
+
+    Args:
+        path: ends in ``.npz``.
+        parts: by ``train`` and ``test``.
+
+    Raises:
+        DatasetError: another ending, or the file cannot be written.
+    """
+    if path.suffix != ".npz":
+        raise DatasetError(path, "another ending", expected=".npz", got=path.suffix or "none")
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for split, part in parts.items():
+        arrays[f"x_{split}"] = part.images
+        if part.labels is not None:
+            arrays[f"y_{split}"] = part.labels
+        if part.targets is not None:
+            arrays[f"{TARGET_KEYS[0]}_{split}"] = part.targets
+        if part.class_names:
+            arrays[CLASS_KEY] = np.array(part.class_names)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type] # numpy's stub takes its own option for a name
+    except OSError as error:
+        raise DatasetError(path, f"cannot be written: {error.strerror}") from error
 
 
 def _need(path: Path, arrays: dict[str, npt.NDArray[Any]], suffix: str) -> npt.NDArray[Any]:
