@@ -167,11 +167,12 @@ class DoesNotFitError(BuildError):
     Args:
         message: which memory, by how many bytes, and which boards would do.
         needed: bytes that it takes of each memory of which there is too little, by name.
+        sizes: bytes that these memories have, as far as that is known.
     """
 
-    def __init__(self, message: str, needed: Mapping[str, int]) -> None:
+    def __init__(self, message: str, needed: Mapping[str, int], sizes: Mapping[str, int] | None = None) -> None:
         """Keep the numbers beside the text."""
-        self.needed = dict(needed)
+        self.needed, self.sizes = dict(needed), dict(sizes or {})
         super().__init__(message)
 
 

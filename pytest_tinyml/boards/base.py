@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pytest_tinyml.engines.sources import KernelUse
-    from pytest_tinyml.firmware import MemoryUse
+    from pytest_tinyml.firmware import Firmware, MemoryUse
     from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
@@ -136,7 +136,8 @@ class BoardKind(Protocol):
     A kind may have more attributes: ``memories``, bytes of each memory of the part by name; ``verifiable``, False for
     boards that cannot be asked what they run, so that identity and canaries are not checked; ``labels_only``, a
     function that says whether boards with these options answer with labels, so that nothing else is compared; and
-    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for``, see the function.
+    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for``, see the function;
+    ``kernels``, the back end of the engine where that is not ``portable``; and ``linked``, see `LinkedKind`.
     """
 
     name: str
@@ -166,6 +167,25 @@ class BoardKind(Protocol):
 
     def create(self, request: BoardRequest) -> Board:
         """Make a board; cheap, nothing is started."""
+        ...
+
+
+@runtime_checkable
+class LinkedKind(Protocol):
+    """A `BoardKind` whose firmware can be compiled and linked without a board, so that what it takes is known."""
+
+    def linked(self, model: Model, work_dir: Path) -> Firmware:
+        """Build the firmware for a model as a board would be given it by default.
+
+        Args:
+            model: it is for.
+            work_dir: folder for logs; exists.
+
+        Raises:
+            UsageError: a tool is missing, or the engine refuses the model.
+            DoesNotFitError: with the memory and the bytes.
+            BuildError: it does not build.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
-from pytest_tinyml.boards.base import BuildFacts
+from pytest_tinyml.boards.base import BoardRequest, BuildFacts
 from pytest_tinyml.boards.child import ChildBoard
 from pytest_tinyml.boards.registry import boards_with_room
 from pytest_tinyml.engines.select import engine_of, sources_for
@@ -19,8 +19,9 @@ from pytest_tinyml.links.session import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from pytest_tinyml.boards.base import BoardRequest, Missing
+    from pytest_tinyml.boards.base import Missing
     from pytest_tinyml.boards.emulator import Emulator
     from pytest_tinyml.errors import BoardError
     from pytest_tinyml.links.base import Link
@@ -199,9 +200,18 @@ class EmulatedKind:
         """Bytes of flash and RAM of the part."""
         return self._emulator.memories()
 
+    @property
+    def kernels(self) -> str:
+        """Whose kernels the engine calls by default."""
+        return self._emulator.kernels
+
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""
         return self._emulator.missing()
+
+    def linked(self, model: Model, work_dir: Path) -> firmware.Firmware:
+        """See `boards.base.LinkedKind`."""
+        return self.create(BoardRequest(model=model, work_dir=work_dir)).image
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""

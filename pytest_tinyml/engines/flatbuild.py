@@ -125,6 +125,7 @@ def dense(
     bias_error: float = 0.0,
     per_channel: bool = True,
     output_scale: float = 0.11,
+    relu: bool = False,
 ) -> int:
     """Add a FULLY_CONNECTED with random int8 weights and return its output tensor, int8 [1, units].
 
@@ -136,6 +137,7 @@ def dense(
         bias_error: relative error of the biases' scales, as quantisation-aware training leaves one.
         per_channel: one scale per neuron, as TensorFlow 2.21 has it, or one for all.
         output_scale: of the output.
+        relu: with ReLU, and then a zero point of -128.
     """
     rng = np.random.default_rng(seed)
     width = int(net.tensors[source].shape[-1])
@@ -149,8 +151,11 @@ def dense(
         scale=(input_scale * scales * (1 + bias_error)).astype(np.float32),
         data=rng.integers(-3000, 3000, units).astype(np.int32),
     )
-    result = net.tensor([1, units], scale=output_scale, zero=-4, signature=[-1, units])
-    net.operator("FULLY_CONNECTED", [source, kernel, bias], [result], net.fb.FullyConnectedOptionsT(), version=4)
+    result = net.tensor([1, units], scale=output_scale, zero=-128 if relu else -4, signature=[-1, units])
+    options = net.fb.FullyConnectedOptionsT()
+    if relu:
+        options.fusedActivationFunction = net.fb.ActivationFunctionType.RELU
+    net.operator("FULLY_CONNECTED", [source, kernel, bias], [result], options, version=4)
     return result
 
 

@@ -13,7 +13,7 @@ from pytest_tinyml import __version__
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import BuildError, DoesNotFitError, MissingToolError
 from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first_error, kept, run_step
-from pytest_tinyml.firmware.image import Firmware, Region, memory_use, regions, symbol_values
+from pytest_tinyml.firmware.image import Firmware, Region, memory_use, regions, sections_by_memory, symbol_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,6 +156,7 @@ def build_emulated(wanted: EmulatedBuild) -> Firmware:
         memories=memories,
         stack_bytes=symbols["link_stack_bytes"],
         largest_frame=_largest_frame(entry / _FRAMES),
+        sections=sections_by_memory(entry / _PROGRAM, regions_of(wanted.port)),
     )
 
 
@@ -232,7 +233,7 @@ def _explained(output: str, wanted: EmulatedBuild) -> BuildError:
     if overflows:
         parts = [f"{name} ({sizes[name]:,} B) by {excess:,} B" for name, excess in overflows.items()]
         msg = f"the model is too large for {wanted.port}: the firmware exceeds {' and '.join(parts)}"
-        return DoesNotFitError(msg, {name: sizes[name] + excess for name, excess in overflows.items()})
+        return DoesNotFitError(msg, {name: sizes[name] + excess for name, excess in overflows.items()}, sizes)
     return BuildError(f"the firmware for {wanted.port} does not build: {first_error(output)}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from elftools.common.exceptions import ELFError
@@ -55,6 +55,7 @@ class Firmware:
         memories: the use of each memory of the part; empty for a process.
         stack_bytes: what is reserved for the stack; 0 for a process.
         largest_frame: name and bytes of the function with the largest stack frame, if the compiler says so.
+        sections: names and bytes of what lies in each memory, by the memory's name, largest first.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Firmware:
     memories: tuple[MemoryUse, ...] = ()
     stack_bytes: int = 0
     largest_frame: tuple[str, int] | None = None
+    sections: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
     def summary(self) -> str:
         """Return one line: each memory's use, and the stack."""
@@ -112,6 +114,32 @@ def memory_use(path: Path, memories: tuple[Region, ...]) -> tuple[MemoryUse, ...
     return tuple(MemoryUse(name=region.name, used=used[region.name], size=region.size) for region in memories)
 
 
+def sections_by_memory(path: Path, memories: tuple[Region, ...]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Return the names and bytes of the sections in each memory, largest first; of `memory_use`, the parts.
+
+    Raises:
+        BuildError: not an ELF file.
+    """
+    found: dict[str, list[tuple[str, int]]] = {region.name: [] for region in memories}
+    with path.open("rb") as stream:
+        try:
+            elf = ELFFile(stream)
+            segments = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]
+            for section in elf.iter_sections():
+                segment = next(
+                    (one for one in segments if section["sh_size"] and one.section_in_segment(section)), None
+                )
+                if segment is None:
+                    continue
+                runs = _region(memories, section["sh_addr"])
+                kept = None if section["sh_type"] == "SHT_NOBITS" else _region(memories, segment["p_paddr"])
+                for name in {region.name for region in (runs, kept) if region is not None}:
+                    found[name].append((section.name, section["sh_size"]))
+        except ELFError as error:
+            raise _no_elf(path) from error
+    return {name: tuple(sorted(parts, key=lambda part: -part[1])) for name, parts in found.items()}
+
+
 def symbol_values(path: Path) -> Mapping[str, int]:
     """Return the values of an ELF file's global symbols by name."""
     return {symbol.name: symbol["st_value"] for symbol in _symbols(path) if symbol.name}
@@ -149,8 +177,11 @@ def _loaded(path: Path) -> list[Any]:
         with path.open("rb") as stream:
             return [segment for segment in ELFFile(stream).iter_segments() if segment["p_type"] == "PT_LOAD"]
     except ELFError as error:
-        msg = f"{path} is not an ELF file"
-        raise BuildError(msg) from error
+        raise _no_elf(path) from error
+
+
+def _no_elf(path: Path) -> BuildError:
+    return BuildError(f"{path} is not an ELF file")
 
 
 def _region(memories: tuple[Region, ...], address: int) -> Region | None:
