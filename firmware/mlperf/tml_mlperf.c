@@ -244,24 +244,26 @@ static int results(tml_mlperf *device) {
 
 /* ---- infer ---- */
 
-static bool load_input(tml_mlperf *device) {
+static bool make_tensor(tml_mlperf *device) {
     const tml_model *model = device->config.model;
-    uint8_t *input = device->config.engine->input(device->config.engine);
     if (model->preprocess.kind != TML_PRE_NONE && device->loaded == tml_tensor_elements(&model->input)) {
-        tml_preprocess_run(&model->preprocess, &model->input, device->config.buffer, input);
+        tml_preprocess_run(&model->preprocess, &model->input, device->config.buffer, device->config.tensor);
         return true;
     }
     if (device->loaded != tml_tensor_bytes(&model->input)) {
         return false;
     }
-    memcpy(input, device->config.buffer, device->loaded);
+    memcpy(device->config.tensor, device->config.buffer, device->loaded);
     return true;
 }
 
 static int run(tml_mlperf *device, uint32_t times, int *engine_status) {
+    tml_engine *engine = device->config.engine;
+    const size_t size = tml_tensor_bytes(&device->config.model->input);
     int status = TML_OK;
     while (times-- != 0 && status == TML_OK) {
-        status = device->config.engine->invoke(device->config.engine);
+        memcpy(engine->input(engine), device->config.tensor, size);
+        status = engine->invoke(engine);
     }
     *engine_status = status;
     return status == TML_OK ? TML_OK : refuse(device, "Inference failed");
@@ -281,7 +283,7 @@ static int infer(tml_mlperf *device, char *rest) {
     if (device->engine_status != TML_OK) {
         return refuse(device, "The engine could not be initialised");
     }
-    if (!load_input(device)) {
+    if (!make_tensor(device)) {
         return say_number(device, "e-[Input db has ", (uint32_t)device->loaded, " bytes, which is no input]");
     }
     int failed;

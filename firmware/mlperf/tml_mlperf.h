@@ -31,6 +31,8 @@ typedef struct {
     const char *profile;
     uint8_t *buffer; /* of `db`: at least one input */
     size_t buffer_size;
+    uint8_t
+        *tensor; /* one input tensor: engines may use their input's memory for something else when they have read it */
     uint8_t digits; /* behind the decimal point in results */
 } tml_mlperf_config;
 

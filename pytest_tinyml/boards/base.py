@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+
+from pytest_tinyml.errors import BoardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.engines.sources import KernelUse
     from pytest_tinyml.firmware import Firmware, MemoryUse
     from pytest_tinyml.links.http import ImageServer
+    from pytest_tinyml.links.performance import Performance
     from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
 
@@ -134,9 +137,11 @@ class BoardKind(Protocol):
     """A kind of board, registered under a name; `create` makes boards of it.
 
     A kind may have more attributes: ``memories``, bytes of each memory of the part by name; ``verifiable``, False for
-    boards that cannot be asked what they run, so that identity and canaries are not checked; ``labels_only``, a
+    boards that cannot be asked what they run, so that their identity is not checked, nor canaries unless
+    ``answers_canaries`` is True (`CanaryResult.input_crc` may be None then); ``labels_only``, a
     function that says whether boards with these options answer with labels, so that nothing else is compared; and
-    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for``, see the function;
+    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for`` and
+    ``resolution``, see the functions;
     ``kernels``, the back end of the engine where that is not ``portable``; and ``linked``, see `LinkedKind`.
     """
 
@@ -187,6 +192,45 @@ class LinkedKind(Protocol):
             BuildError: it does not build.
         """
         ...
+
+
+class TimedBoard(Protocol):
+    """A `Board` with a performance mode."""
+
+    def performance(self, inputs: Mapping[int, bytes]) -> tuple[Performance, dict[int, bytes]]:
+        """Measure inferences per second.
+
+        Args:
+            inputs: encoded samples by id, one for each window.
+
+        Returns:
+            The measurement, and the output tensor behind each window, by sample.
+
+        Raises:
+            BoardError: it fails, or cannot tell the time.
+        """
+        ...
+
+
+def timed_board(board: Board) -> TimedBoard:
+    """Return a board as one with a performance mode.
+
+    Raises:
+        BoardError: it has none.
+    """
+    if not hasattr(board, "performance"):
+        msg = "the board has no performance mode"
+        raise BoardError(msg, board=board.name)
+    return cast("TimedBoard", board)
+
+
+def resolution_of(kind: BoardKind, options: Mapping[str, str]) -> float:
+    """Return how far the outputs that boards of a kind give may be from those that they computed, in their unit.
+
+    That is nothing where they give the bytes; a kind whose boards print numbers has the method ``resolution``.
+    """
+    resolution: Callable[[Mapping[str, str]], float] | None = getattr(kind, "resolution", None)
+    return 0.0 if resolution is None else resolution(options)
 
 
 def missing_for(kind: BoardKind, device: Mapping[str, str]) -> list[Missing]:

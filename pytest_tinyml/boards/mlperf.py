@@ -16,6 +16,7 @@ from pytest_tinyml.errors import BoardCrashedError, BoardError, IdentityError, U
 from pytest_tinyml.links import mlperf
 from pytest_tinyml.links.base import LinkClosedError
 from pytest_tinyml.links.console import Console
+from pytest_tinyml.links.performance import WINDOW_S
 from pytest_tinyml.records import CanaryResult, Clock, Encoding, Identity
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import BoardRequest, Missing
     from pytest_tinyml.links.base import Link
+    from pytest_tinyml.links.performance import Performance
     from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import Model
 
@@ -154,19 +156,16 @@ class MlperfBoard:
                     again = client.losses - lost
                     work.note("losses", f"{again:,} inputs or answers were sent again; first: {client.first_loss}")
 
-    def performance(self, inputs: Mapping[int, bytes]) -> mlperf.Performance:
-        """Measure inferences per second, see `pytest_tinyml.links.mlperf.performance`.
-
-        Args:
-            inputs: encoded samples by id, one for each window.
+    def performance(self, inputs: Mapping[int, bytes]) -> tuple[Performance, dict[int, bytes]]:
+        """See `TimedBoard.performance`; the protocol's rules are in `pytest_tinyml.links.mlperf.performance`.
 
         Raises:
             BoardError: it fails, or prints no time stamps.
         """
         client = self._live()
         with self._explained():
-            window_s = window_of(self.request.options) or mlperf.WINDOW_S
-            return mlperf.measure(client, inputs, window_s=window_s, timeout_s=self.request.timeout_s)
+            window_s, timeout_s = window_of(self.request.options) or WINDOW_S, self.request.timeout_s
+            return mlperf.measure(client, inputs, self._read, window_s=window_s, timeout_s=timeout_s)
 
     def outputs(self, values: tuple[float, ...]) -> bytes:
         """Return the output tensor that was printed as `values`.

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pytest_tinyml.boards.base import timed_board
 from pytest_tinyml.campaign.handshake import CanaryReport, canary_ids, check_canaries, check_identity, run_canaries
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.errors import TinymlError
+from pytest_tinyml.links.performance import WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import Board
     from pytest_tinyml.campaign.reference import ReferenceRun
+    from pytest_tinyml.links.performance import Performance
     from pytest_tinyml.records import CanaryResult, Dataset, Encoding, Identity, Model
     from pytest_tinyml.verdict.compare import Tolerance
 
@@ -37,11 +40,13 @@ class Bench:
         reference: what the canaries' scores are compared with.
         tolerance: how far the scores may be from the reference's.
         encoder: makes samples and tensors.
-        verifiable: the boards can be asked what they run; otherwise identity and canaries are not checked.
+        verifiable: the boards can be asked what they run; otherwise their identity is not checked.
+        canaried: they answer canaries.
         firmware_sha256: of the firmware that was built; known after `connect`.
         identities: what each board says it is, by name.
         canaries: what each board gave, by name.
         lost: names of boards that were given up.
+        performance: what performance mode gave, by board; empty if it was not asked for.
         counters: each board's own, by board and by name (PROTOCOL.md, STATS_RESULT); known after the run.
     """
 
@@ -55,10 +60,12 @@ class Bench:
     tolerance: Tolerance
     encoder: SampleEncoder
     verifiable: bool = True
+    canaried: bool = True
     firmware_sha256: str = ""
     identities: dict[str, Identity] = field(default_factory=dict)
     canaries: dict[str, CanaryReport] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    performance: dict[str, Performance] = field(default_factory=dict)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
@@ -106,7 +113,7 @@ class Bench:
             BoardError: a board failed.
         """
         self.connect()
-        for board in self.boards if self.verifiable else ():
+        for board in self.boards if self.canaried else ():
             self._judge(board, [self._canary_round(board), self._canary_round(board)])
 
     def check_canaries_again(self) -> None:
@@ -127,6 +134,25 @@ class Bench:
             BoardError: a board failed.
         """
         self.counters = {board.name: board.stats() for board in self.boards if board.name not in self.lost}
+
+    def measure_performance(self, scores: npt.NDArray[np.uint8]) -> None:
+        """Let the boards that are left run in performance mode, with samples spread over the run.
+
+        Args:
+            scores: uint8 [samples, output bytes], what the run gave.
+
+        Raises:
+            BoardError: a board fails, or has no performance mode.
+        """
+        ids = sorted({int(k) for k in np.linspace(0, self.samples - 1, WINDOWS).round()})
+        for board in self.boards:
+            if board.name in self.lost:
+                continue
+            encoding = self.encoder.choose(self.identities[board.name].encodings, packed=False)
+            inputs = {sample: self.encoder.data(encoding, sample) for sample in ids}
+            measured, outputs = timed_board(board).performance(inputs)
+            same = all(outputs[sample] == scores[sample].tobytes() for sample in ids)
+            self.performance[board.name] = replace(measured, same_outputs=same)
 
     def infer(self, images: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """Run images of any number on the first board.

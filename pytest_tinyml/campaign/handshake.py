@@ -124,12 +124,14 @@ def check_canaries(
         tolerance: how far the scores may be from the reference's.
 
     Raises:
-        CanaryError: the first of: input tensors differ, the board carries state, the engine differs.
+        CanaryError: the first of: input tensors differ (unless the board cannot tell them), the board carries state,
+            the engine differs.
     """
     first = rounds[0]
     ids = [result.id for result in first]
     wanted = [zlib.crc32(tensor.tobytes()) for tensor in encoder.tensors(ids)]
-    wrong = [result.id for result, crc in zip(first, wanted, strict=True) if result.input_crc != crc]
+    told = first[0].input_crc is not None
+    wrong = [result.id for result, crc in zip(first, wanted, strict=True) if result.input_crc not in {crc, None}]
     if wrong:
         first_wrong = ids.index(wrong[0])
         msg = (
@@ -148,19 +150,20 @@ def check_canaries(
         unequal = differing_samples(again, earlier)
         if unequal.any():
             when = "the second time" if before is None else "after the run than before it"
+            inputs = ", with identical input tensors" if told else ""
             msg = (
                 f"board {board!r}: it carries state from one inference to the next: {int(unequal.sum())} of {len(ids)} "
-                f"canary samples gave other scores {when}, with identical input tensors; first: sample "
-                f"{ids[int(np.argmax(unequal))]}"
+                f"canary samples gave other scores {when}{inputs}; first: sample {ids[int(np.argmax(unequal))]}"
             )
             raise CanaryError(msg)
     if expected is not None:
         every = np.asarray(ids, dtype=np.int64)
         comparison = compare(scores[0], expected, None, every, model.output, model.task)
         if not tolerance.allows(comparison):
-            msg = (
-                f"board {board!r}: engine differs: the input tensors are identical, but "
-                f"{describe_difference(comparison, reference)} among the canary samples"
-            )
+            difference = describe_difference(comparison, reference, labels_only=tolerance.labels_only)
+            cause = "engine differs: the input tensors are identical, but"
+            if not told:
+                cause = "model, preprocessing or engine differ (the board cannot say what it fed to its engine):"
+            msg = f"board {board!r}: {cause} {difference} among the canary samples"
             raise CanaryError(msg)
     return CanaryReport(ids=tuple(ids), scores=scores[0])

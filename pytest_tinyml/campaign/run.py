@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from pytest_tinyml.campaign.samples import check_shapes
 from pytest_tinyml.errors import BoardError, JournalError, TinymlError
 from pytest_tinyml.links.workqueue import WorkQueue
 from pytest_tinyml.stores.runs import RunJournal, RunKey
-from pytest_tinyml.verdict.compare import Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,38 +27,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import Board
     from pytest_tinyml.campaign.reference import ReferenceRun
     from pytest_tinyml.campaign.samples import SampleEncoder
+    from pytest_tinyml.campaign.settings import CampaignSettings
     from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.stores.journal import Journal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignSettings:
-    """How a campaign is run.
-
-    Attributes:
-        kind: name of the kind of board.
-        engine: the engine that this kind has.
-        link: name of the link, part of the run's identity.
-        clock: name of the clock that was asked for; a board with another one is refused. None takes any.
-        samples: how many of the data set's samples, from the first.
-        fresh: measure everything again, even if an unfinished run could be resumed.
-        restarts: how often a board is started again without an answer in between, not counting a sample that kills it.
-        lease_s: seconds after which an unanswered sample is offered to another board.
-        tolerance: how far the boards may be from the reference.
-        verifiable: the boards can be asked what they run; otherwise identity and canaries are not checked.
-    """
-
-    kind: str
-    engine: str
-    link: str
-    samples: int
-    clock: str | None = None
-    fresh: bool = False
-    restarts: int = 2
-    lease_s: float = 120.0
-    tolerance: Tolerance = Tolerance()  # noqa: RUF009 - frozen
-    verifiable: bool = True
 
 
 class Campaign:
@@ -108,6 +78,7 @@ class Campaign:
             tolerance=settings.tolerance,
             encoder=encoder,
             verifiable=settings.verifiable,
+            canaried=settings.canaried,
         )
         self.server = server
         self.error: TinymlError | None = None
@@ -205,6 +176,16 @@ class Campaign:
         """See `Bench.infer`; ends a run that is going on."""
         self.end_threads()
         return self.bench.infer(images)
+
+    def measure_performance(self) -> None:
+        """See `Bench.measure_performance`; after the run, with whose outputs those of the windows are compared.
+
+        Raises:
+            BoardError: a board fails, or has no performance mode.
+        """
+        self.wait_for(range(self.settings.samples))
+        self.end_threads()
+        self.bench.measure_performance(self.run.scores)
 
     def close(self) -> None:
         """Stop the boards, give up what is not done; harmless when repeated. The journal keeps what was answered."""

@@ -18,6 +18,7 @@ from pytest_tinyml.errors import ReportError
 from pytest_tinyml.records import Clock
 from pytest_tinyml.report.facts import build_facts, memory_facts
 from pytest_tinyml.report.metrics import metrics
+from pytest_tinyml.report.performance import performance_facts
 from pytest_tinyml.verdict.compare import compare, describe_difference
 
 if TYPE_CHECKING:
@@ -107,10 +108,12 @@ def build_results(
             "compared": "labels" if settings.tolerance.labels_only else "scores",
             "max_lsb_tolerated": settings.tolerance.lsb,
             "max_abs_tolerated": settings.tolerance.absolute,
+            "resolution": settings.resolution,
             "cross_check": reference.cross_check(),
         },
         "metrics": metrics(comparison, answered, failed, labels_only=settings.tolerance.labels_only),
         "latency": _latency(ticks, identity, hardware=hardware),
+        "performance": performance_facts(campaign),
         "memory": memory_facts(campaign, identity),
         "build": build_facts(campaign),
         "throughput": {

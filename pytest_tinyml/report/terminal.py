@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pytest_tinyml.report.performance import performance_lines
 from pytest_tinyml.report.submission import submission_lines
 
 SHOWN_FLIPS: Final = 5
@@ -22,6 +23,7 @@ def summary_lines(results: dict[str, Any]) -> list[str]:
         lines.append(_fit(results["metrics"]) if regression else _accuracy(results["metrics"]))
     lines += cross_check_lines(results["reference"])
     lines += _latency(results["latency"])
+    lines += performance_lines(results)
     lines += _memory(results["memory"])
     lines += _build(results["build"])
     lines += _throughput(results["throughput"])
@@ -179,7 +181,9 @@ def remarks(results: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     faults, model = results["faults"], results["model"]
     if results["board"]["chip"] is not None and not results["board"]["verified"]:
-        lines.append("not verified: the board cannot be asked what it runs; identity and canaries were not checked")
+        unchecked = "identity was" if results["canary"] else "identity and canaries were"
+        lines.append(f"not verified: the board cannot be asked what it runs; {unchecked} not checked")
+    lines += _resolution(results)
     if faults:
         lines.append(f"{_count(len(faults), 'fault')} on the way; first: {faults[0]['text'].splitlines()[0]}")
         # A noisy line has more losses than are described one by one.
@@ -187,6 +191,20 @@ def remarks(results: dict[str, Any]) -> list[str]:
     if model["preprocess_assumed"]:
         lines.append(f"preprocessing {model['preprocess']!r} was assumed: no card (see --tinyml-preprocess)")
     return lines
+
+
+def _resolution(results: dict[str, Any]) -> list[str]:
+    """Say what the comparison of printed outputs is worth."""
+    resolution, output = results["reference"]["resolution"], results["model"]["output"]
+    if not resolution:
+        return []
+    known = f"outputs are printed numbers, known to {resolution:g}"
+    if output["dtype"] == "float32":
+        return [f"{known}: compared within {results['reference']['max_abs_tolerated']:g}"]
+    lsb = results["reference"]["max_lsb_tolerated"]
+    if not lsb:
+        return [f"{known}, less than half a step of {output['scale']:g}: compared exactly"]
+    return [f"{known}, a step is {output['scale']:g}: compared within {lsb} LSB"]
 
 
 def _count(number: int, noun: str) -> str:

@@ -33,9 +33,7 @@ _PLUGIN: Final = "pytest_embedded"
 
 
 def device_options(config: pytest.Config) -> dict[str, str]:
-    """Return what was given of pytest-embedded's options, by name without dashes; nothing if it is not installed."""
-    if not config.pluginmanager.has_plugin(_PLUGIN):
-        return {}
+    """Return what was given of pytest-embedded's options, by name without dashes; some are there without it, too."""
     found: dict[str, str] = {}
     for name in OPTIONS:
         value: Any = os.environ.get(VARIABLES.get(name, "")) or config.getoption(name, None)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_tinyml.campaign.handshake import CanaryReport
+    from pytest_tinyml.links.performance import Performance
     from pytest_tinyml.records import Identity
     from pytest_tinyml.shell.harness import Harness
 
@@ -26,7 +27,8 @@ class BoardHandle:
     Attributes:
         name: of the kind of board.
         identity: what the board says it is.
-        verifiable: whether it can be asked; otherwise its identity is assumed, and there are no canaries.
+        verifiable: whether it can be asked; otherwise its identity is assumed.
+        canaried: whether it answers canaries.
     """
 
     def __init__(self, harness: Harness) -> None:
@@ -35,6 +37,7 @@ class BoardHandle:
         self.name = harness.plan.kind.name
         self.identity: Identity = harness.campaign.bench.identity
         self.verifiable = harness.plan.verifiable
+        self.canaried = harness.plan.canaried
 
     def canaries(self) -> dict[str, CanaryReport]:
         """Send the canary samples to every board and return what they gave.
@@ -142,6 +145,15 @@ class RunHandle:
             CanaryError: a board does not answer them as it did before the run.
         """
         self._harness.finish()
+
+    def performance(self) -> dict[str, Performance]:
+        """Wait for all samples, then let the boards run in performance mode; by name of the board.
+
+        Raises:
+            BoardError: a board fails, or has no performance mode.
+        """
+        self._harness.measure_performance()
+        return dict(self._campaign.bench.performance)
 
     @property
     def tolerance(self) -> Tolerance:

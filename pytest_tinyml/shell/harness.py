@@ -174,6 +174,12 @@ class Harness:
             self._finished = True
             self._guard(self.campaign.finish)
 
+    def measure_performance(self) -> None:
+        """Wait for all samples, then measure inferences per second, once."""
+        self.wait_for(range(self.plan.samples))
+        if not self.campaign.bench.performance:
+            self._guard(self.campaign.measure_performance)
+
     def infer(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """See `BoardHandle.infer`."""
         if self._started:

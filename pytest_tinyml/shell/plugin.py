@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_tinyml.shell import fixtures, hookspecs
-from pytest_tinyml.shell.options import NO_BOARD, add_options, asked_boards, read_settings
+from pytest_tinyml.shell.options import NO_BOARD, add_options, add_port_options, asked_boards, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from pytest_tinyml.shell.session import Session
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the options."""
     add_options(parser)
+    # Which of two plugins is loaded first is not for them to say: whether the other one will come is.
+    if find_spec("pytest_embedded") is None or pluginmanager.is_blocked("pytest_embedded"):
+        add_port_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -15,7 +15,7 @@ from pytest_tinyml.shell.device import lend_consoles
 from pytest_tinyml.shell.fixtures import HARNESS
 from pytest_tinyml.shell.harness import NEED_BOARD, Harness
 from pytest_tinyml.shell.plugin import uses_board
-from pytest_tinyml.shell.starting import plan_session, submission_file, suite_arguments
+from pytest_tinyml.shell.starting import extra_files, performance_file, plan_session, submission_file, suite_arguments
 from pytest_tinyml.shell.talk import Talk
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ class Session:
         """Check everything that can be checked without a board."""
         if self._config.args_source is not self._config.ArgsSource.ARGS:
             self._config.args[:0] = suite_arguments(self._config)
-        if self.settings.submit is not None:
-            self._config.args.append(submission_file())
+        self._config.args += extra_files(self.settings)
         self.harnesses = tuple(
             Harness(
                 self._config,
@@ -94,11 +93,12 @@ class Session:
         models = f"model{'s' if len(settings.models) > 1 else ''} {', '.join(settings.models)}"
         what = f"{models}, {boards}, data {settings.dataset}"
         then = "" if settings.submit is None else f", then submit to {settings.submit}"
-        return [f"tinyml: {what}, reference {settings.reference}, report {folder}{then}"]
+        reference = "" if settings.reference is None else f", reference {settings.reference}"
+        return [f"tinyml: {what}{reference}, report {folder}{then}"]
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-        """Collect the test that submits also where its folder was asked for; by its name, pytest would not."""
-        if self.settings.submit is None or str(file_path) != submission_file() or parent.session.isinitpath(file_path):
+        """Collect what an option asks for also where its folder was named; by the names of files, pytest would not."""
+        if str(file_path) not in extra_files(self.settings) or parent.session.isinitpath(file_path):
             return None
         module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
         return module
@@ -108,13 +108,14 @@ class Session:
         """Keep the tests of a run together, whatever other plugins did to the order.
 
         Two boards that run at the same time would share the processors, and neither's latency would mean anything.
-        A submission comes last, and is not deselected: it was asked for.
+        Performance mode comes after the other tests of its run. A submission comes last, and is not deselected: it was
+        asked for.
         """
         last = [item for item in items if _submits(item)][:1]
         yield
         items[:] = [item for item in items if not _submits(item)]
         names = self.names
-        items.sort(key=lambda item: names.index(_run_of(item) or names[0]))
+        items.sort(key=lambda item: (names.index(_run_of(item) or names[0]), str(item.path) == performance_file()))
         items += last
 
     @pytest.hookimpl(tryfirst=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_tinyml.campaign.run import Campaign
     from pytest_tinyml.shell.options import Settings
 
+PERFORMANCE: Final = "performance"
+"""The option of boards with a performance mode."""
 INSTRUCTIONS: Final = "instructions"
 LIMIT_US, LIMIT_COUNT = "--tinyml-max-latency", "--tinyml-max-instructions"
 
@@ -156,6 +158,17 @@ def suite_arguments(config: pytest.Config) -> list[str]:
 def submission_file() -> str:
     """Return the file of the test that submits; by its name, pytest collects it only when it is asked for."""
     return os.path.join(_suite_folder(), "submission.py")  # noqa: PTH118 - an argument of pytest is text
+
+
+def performance_file() -> str:
+    """Return the file of the test that measures performance; like `submission_file`."""
+    return os.path.join(_suite_folder(), "performance.py")  # noqa: PTH118 - an argument of pytest is text
+
+
+def extra_files(settings: Settings) -> list[str]:
+    """Return the files whose tests are collected because an option asks for them, in the order of their turns."""
+    asked = ((performance_file(), PERFORMANCE in settings.option), (submission_file(), settings.submit is not None))
+    return [file for file, wanted in asked if wanted]
 
 
 def _suite_folder() -> str:

@@ -30,6 +30,12 @@ def check_verifiable(board: BoardHandle) -> None:
         pytest.skip(f"board {board.name!r} cannot be asked what it runs")
 
 
+def check_canaried(board: BoardHandle) -> None:
+    """Skip what can only be asked of a board that takes single samples."""
+    if not board.canaried:
+        check_verifiable(board)
+
+
 def check_shard(run: RunHandle, shard: range) -> None:
     """Compare one shard with the reference, within the tolerance of the session."""
     comparison = run.compare(shard)

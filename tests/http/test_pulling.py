@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.boards.base import BoardRequest
-from pytest_tinyml.campaign.run import Campaign, CampaignSettings
+from pytest_tinyml.campaign.run import Campaign
 from pytest_tinyml.campaign.samples import SampleEncoder
+from pytest_tinyml.campaign.settings import CampaignSettings
 from pytest_tinyml.links.http import ImageServer, ServedRun
 from pytest_tinyml.stores.journal import Journal
 from tests.http.pullclient import Losses, PullBoard

@@ -13,8 +13,9 @@ import pytest
 
 from pytest_tinyml.campaign.progress import progress
 from pytest_tinyml.campaign.reference import ReferenceRun
-from pytest_tinyml.campaign.run import Campaign, CampaignSettings
+from pytest_tinyml.campaign.run import Campaign
 from pytest_tinyml.campaign.samples import SampleEncoder
+from pytest_tinyml.campaign.settings import CampaignSettings
 from pytest_tinyml.errors import (
     BoardCrashedError,
     BoardError,

@@ -183,6 +183,7 @@ static int as_a_benchmark(const options *o, tml_port *port, native_line *line, t
         .profile = "pytest-tinyml " TML_FIRMWARE_VERSION,
         .buffer = allocate(size),
         .buffer_size = size,
+        .tensor = allocate(size),
         .digits = (uint8_t)(o->digits < UINT8_MAX ? o->digits : UINT8_MAX),
     };
     int status = tml_mlperf_init(&device, &config);

@@ -2,18 +2,6 @@
 
 from pytest_tinyml.links.mlperf.client import CHUNK_BYTES, Client, Greeting
 from pytest_tinyml.links.mlperf.lines import Inference, nearest_outputs, one_of_labels
-from pytest_tinyml.links.mlperf.performance import WINDOW_S, WINDOWS, Performance, Window, measure
+from pytest_tinyml.links.mlperf.performance import measure
 
-__all__ = [
-    "CHUNK_BYTES",
-    "WINDOWS",
-    "WINDOW_S",
-    "Client",
-    "Greeting",
-    "Inference",
-    "Performance",
-    "Window",
-    "measure",
-    "nearest_outputs",
-    "one_of_labels",
-]
+__all__ = ["CHUNK_BYTES", "Client", "Greeting", "Inference", "measure", "nearest_outputs", "one_of_labels"]

@@ -27,6 +27,7 @@ ATTEMPTS: Final = 5
 CHUNK_BYTES: Final = 31
 """Of a ``db`` command: with it, a receive buffer of 64 bytes and the 80 characters of the reference's are enough."""
 _ANSWER_S: Final = 2.0
+_RECOVER_S: Final = 2.0
 _NAME: Final = "name"
 _NAME_S: Final = 0.5
 _LATE_S: Final = 0.2
@@ -169,7 +170,7 @@ class Client:
                 self.losses += 1
                 self.first_loss = self.first_loss or str(error)
                 self._say(f"again, because: {error}")
-                self._find(self._answer_s)
+                self._find(_RECOVER_S)
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
     def _find(self, timeout_s: float, *, starting: bool = False) -> str:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 READY: Final = "m-ready"
 STARTED: Final = "m-init-done"
 LOADED: Final = "m-load-done"
-NAME: Final = re.compile(r"m-name-(?:dut|\w+)-\[([^\]]*)\]")
+# Behind the rest of a line that was cut off, too.
+NAME: Final = re.compile(r"m-name-\w+-\[([^\]]*)\]$")
 PROFILE: Final = re.compile(r"m-(profile|model)-\[([^\]]*)\]")
 LAP: Final = re.compile(r"m-lap-us-(\d+)")
 RESULTS: Final = re.compile(r"m-results-\[([^\]]*)\]")
@@ -92,7 +93,7 @@ def refusal(lines: Sequence[str]) -> str | None:
 
 def names(lines: Sequence[str]) -> list[str]:
     """Return the vendors in the names that the device has given."""
-    return [found[1] for line in lines if (found := NAME.fullmatch(line))]
+    return [found[1] for line in lines if (found := NAME.search(line))]
 
 
 def read_inference(lines: Sequence[str], waited_s: float = 0.0) -> Inference:

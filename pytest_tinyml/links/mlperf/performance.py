@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_tinyml.errors import BoardError
+from pytest_tinyml.links.performance import WINDOW_S, WINDOWS, Performance, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_tinyml.links.mlperf.client import Client
     from pytest_tinyml.links.mlperf.lines import Inference
 
-WINDOWS: Final = 5
-WINDOW_S: Final = 10.0
 LEAST: Final = 10
 WARMUPS: Final = 10
 _TRIAL_S: Final = 0.25
@@ -32,99 +30,78 @@ _MOST: Final = 100_000_000
 _CLOCK_RATIO: Final = 0.1
 _CLOCK_S: Final = 0.25
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """One window.
-
-    Attributes:
-        sample: id of the input.
-        inferences: in it, warm-up not counted.
-        device_s: how long it took by the device's clock.
-        host_s: how long the host waited for it, warm-up and answer included.
-        per_s: inferences per second of the device's clock.
-        values: the outputs behind it, as printed.
-    """
-
-    sample: int
-    inferences: int
-    device_s: float
-    host_s: float
-    per_s: float
-    values: tuple[float, ...]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Performance:
-    """What performance mode gave.
-
-    Attributes:
-        windows: in order.
-        window_s: least length that was asked for.
-        median_per_s: the score.
-        remarks: why it is not valid by the rules; empty if it is.
-    """
-
-    windows: tuple[Window, ...]
-    window_s: float
-    median_per_s: float
-    remarks: tuple[str, ...]
-
-
-def measure(client: Client, inputs: Mapping[int, bytes], *, window_s: float, timeout_s: float) -> Performance:
+def measure(
+    client: Client, inputs: Mapping[int, bytes], read: Callable[[Inference], T], *, window_s: float, timeout_s: float
+) -> tuple[Performance, dict[int, T]]:
     """Measure one window per input.
 
     Args:
         client: the device, which must print time stamps.
         inputs: by the ids of their samples.
+        read: makes something of the outputs behind a window, see `Client.infer`.
         window_s: least length of a window, by the device's clock.
         timeout_s: longest silence of the device beyond what a window should take.
+
+    Returns:
+        The measurement, and what `read` made of the last outputs of each window, by sample.
 
     Raises:
         BoardError: it fails, prints no time stamps, or no window becomes long enough.
     """
     first = next(iter(inputs.values()))
-    per_s = _rate(client, first, timeout_s)
-    windows = [_window(client, sample, data, per_s, window_s, timeout_s) for sample, data in inputs.items()]
-    return Performance(
+    per_s = _rate(client, first, read, timeout_s)
+    windows: list[Window] = []
+    outputs: dict[int, T] = {}
+    for sample, data in inputs.items():
+        window, outputs[sample] = _window(client, sample, data, read, per_s, window_s, timeout_s)
+        windows.append(window)
+    measured = Performance(
         windows=tuple(windows),
         window_s=window_s,
         median_per_s=statistics.median(window.per_s for window in windows),
         remarks=tuple(_remarks(windows, window_s)),
     )
+    return measured, outputs
 
 
-def _rate(client: Client, data: bytes, timeout_s: float) -> float:
+def _rate(client: Client, data: bytes, read: Callable[[Inference], T], timeout_s: float) -> float:
     """Find out roughly how fast the device is, with as many inferences as its clock can see."""
     times = 1
     while True:
-        found, _ = client.infer(data, _values, times=times, timeout_s=timeout_s)
+        found, _ = client.infer(data, read, times=times, timeout_s=timeout_s)
         took_s = _device_s(found)
         if took_s >= _TRIAL_S or times >= _MOST:
             return times / max(took_s, 1e-6)
         # Towards the aim, not beyond it in one step: the first inferences may be slow, and clocks coarse.
-        if found.waited_s > _TRIAL_S + 1.0 and took_s < found.waited_s * _CLOCK_RATIO:
+        if found.waited_s > _TRIAL_S + 0.1 and took_s < found.waited_s * _CLOCK_RATIO:
             msg = f"the device's clock says {took_s:g} s where the host waited {found.waited_s:.1f} s"
             raise BoardError(msg)
         times = min(_MOST, times * max(2, min(16, math.ceil(_TRIAL_S / max(took_s, 1e-3)))))
 
 
-def _window(client: Client, sample: int, data: bytes, per_s: float, window_s: float, timeout_s: float) -> Window:
+def _window(
+    client: Client,
+    sample: int,
+    data: bytes,
+    read: Callable[[Inference], T],
+    per_s: float,
+    window_s: float,
+    timeout_s: float,
+) -> tuple[Window, T]:
     for _ in range(_TRIES):
         times = min(_MOST, max(LEAST, math.ceil(per_s * window_s * _MARGIN)))
         # Twice what it should take: the rate was a guess.
         patience_s = timeout_s + 2 * (times + WARMUPS) / per_s
-        found, values = client.infer(data, _values, times=times, warmups=WARMUPS, timeout_s=patience_s)
+        found, outputs = client.infer(data, read, times=times, warmups=WARMUPS, timeout_s=patience_s)
         device_s = _device_s(found)
         if device_s >= window_s:
-            return Window(
-                sample=sample,
-                inferences=times,
-                device_s=device_s,
-                host_s=found.waited_s,
-                per_s=times / device_s,
-                values=values,
+            window = Window(
+                sample=sample, inferences=times, device_s=device_s, host_s=found.waited_s, per_s=times / device_s
             )
+            return window, outputs
         per_s = times / max(device_s, 1e-6)
     msg = f"no window of {window_s:g} s in {_TRIES} tries: the last one of {times:,} inferences took {device_s:g} s"
     raise BoardError(msg)
@@ -153,7 +130,3 @@ def _device_s(found: Inference) -> float:
         msg = "the device prints no time stamps (m-lap-us-): it is built for energy mode"
         raise BoardError(msg)
     return found.microseconds / 1e6
-
-
-def _values(found: Inference) -> tuple[float, ...]:
-    return found.values
