@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.references.base import OnChunk, Reference
 
-_OTHER = {"tflm": "litert"}
-"""Whom a reference is checked against; every other one against the golden one."""
+_OTHER = {"tflm": "litert", "espdl": None}
+"""Whom a reference is checked against, if there is one; every other one against the golden one."""
 
 
 class ReferenceRun:
@@ -140,7 +140,7 @@ class ReferenceRun:
 
     def _check_other(self) -> dict[str, Any] | None:
         name = _OTHER.get(self.name, "tflm")
-        if name == "tflm" and not TflmReference.available():
+        if name is None or (name == "tflm" and not TflmReference.available()):
             return None
         self._other = get_reference(name)
         try:
