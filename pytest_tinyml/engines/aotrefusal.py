@@ -11,7 +11,8 @@ import numpy as np
 
 from pytest_tinyml.engines.flatgraph import Graph, dump, load
 from pytest_tinyml.engines.graph import ENGINE, NormalizedModel
-from pytest_tinyml.errors import ModelError, UnsupportedOperatorError
+from pytest_tinyml.engines.support import family_of, refusal
+from pytest_tinyml.errors import ModelError
 
 if TYPE_CHECKING:
     from pytest_tinyml.records import Model
@@ -34,9 +35,9 @@ def refuse_types(model: Model, graph: Graph) -> None:
         if kind in {"QUANTIZE", "DEQUANTIZE"}:
             reason = (
                 f"the model's input is {model.input.dtype} and its output {model.output.dtype}; convert it with "
-                "inference_input_type = inference_output_type = tf.int8, or use --board tflm"
+                "inference_input_type = inference_output_type = tf.int8"
             )
-            raise UnsupportedOperatorError(model.name, ENGINE, position, kind, reason)
+            raise refusal(model.name, family_of(model), ENGINE, position, kind, reason)
     for what, spec in (("input", model.input), ("output", model.output)):
         if spec.dtype != "int8":
             msg = f"{model.name}: its {what} is {spec.dtype}; {_INT8_ONLY}"
@@ -84,5 +85,5 @@ def translate(model: Model, normalized: NormalizedModel, message: str) -> ModelE
     if kind == "SOFTMAX":
         reason = "a softmax is computed only where it is the last operator"
     elif "unsupported TFLite builtin operator code" in reason:
-        reason = "the C generator has no such operator; use --board tflm"
-    return UnsupportedOperatorError(model.name, ENGINE, index, kind, reason)
+        reason = "the C generator has no such operator"
+    return refusal(model.name, family_of(model), ENGINE, index, kind, reason)

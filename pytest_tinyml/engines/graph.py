@@ -15,7 +15,7 @@ import numpy as np
 
 from pytest_tinyml.engines.flatgraph import Graph, dump, load, schema
 from pytest_tinyml.engines.softmax import quantize_softmax
-from pytest_tinyml.errors import UnsupportedOperatorError
+from pytest_tinyml.engines.support import refusal
 
 if TYPE_CHECKING:
     from pytest_tinyml.engines.softmax import QuantizedSoftmax
@@ -134,13 +134,13 @@ def cut_trailing_softmax(graph: Graph) -> None:
     source, result = (graph.sub.tensors[int(i)] for i in (operator.inputs[0], operator.outputs[0]))
     int8 = schema().TensorType.INT8
     if (source.type, result.type) != (int8, int8):
-        raise UnsupportedOperatorError(graph.name, ENGINE, index, "SOFTMAX", "its input and output must be int8")
+        raise refusal(graph.name, "int8", ENGINE, index, "SOFTMAX", "its input and output must be int8")
     scale, zero_point = float(result.quantization.scale[0]), int(result.quantization.zeroPoint[0])
     if (scale, zero_point) != (1 / 256, -128):
         reason = f"its output must have scale 1/256 and zero point -128, not {scale} and {zero_point}"
-        raise UnsupportedOperatorError(graph.name, ENGINE, index, "SOFTMAX", reason)
+        raise refusal(graph.name, "int8", ENGINE, index, "SOFTMAX", reason)
     if len(operators) == 1:
-        raise UnsupportedOperatorError(graph.name, ENGINE, index, "SOFTMAX", "the model has no other operator")
+        raise refusal(graph.name, "int8", ENGINE, index, "SOFTMAX", "the model has no other operator")
     shape = [int(n) for n in source.shape]
     try:
         graph.softmax = quantize_softmax(
@@ -150,7 +150,7 @@ def cut_trailing_softmax(graph: Graph) -> None:
             beta=float(operator.builtinOptions.beta),
         )
     except ValueError as error:
-        raise UnsupportedOperatorError(graph.name, ENGINE, index, "SOFTMAX", str(error)) from error
+        raise refusal(graph.name, "int8", ENGINE, index, "SOFTMAX", str(error)) from error
     graph.sub.outputs = np.asarray([operator.inputs[0]], dtype=np.int32)
     graph.keep(list(range(len(operators) - 1)))
     # Signatures name the outputs again by tensor; only a runtime's signature API reads them.

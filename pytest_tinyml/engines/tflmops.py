@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.engines.flatgraph import load
-from pytest_tinyml.errors import UnsupportedOperatorError
+from pytest_tinyml.engines.support import TFLM, family_of, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +68,11 @@ def method(operator: str) -> str | None:
     return _IRREGULAR.get(operator)
 
 
+def operators_with_a_kernel() -> frozenset[str]:
+    """Return the names of all operators that have a method."""
+    return _REGULAR | frozenset(_IRREGULAR)
+
+
 def operators_of(model: Model) -> tuple[str, ...]:
     """Return the names of a model's operators, each once, in the order of their first use.
 
@@ -82,7 +87,7 @@ def operators_of(model: Model) -> tuple[str, ...]:
     for index, name in enumerate(used):
         if method(name) is None:
             reason = "TensorFlow Lite Micro's MicroMutableOpResolver has no method for it"
-            raise UnsupportedOperatorError(model.name, "tflm", index, name, reason)
+            raise refusal(model.name, family_of(model), TFLM, index, name, reason)
     return tuple(dict.fromkeys(used))
 
 

@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.errors import ModelError, UnsupportedOperatorError, UsageError
+from pytest_tinyml.engines.support import TFLM, family_of
+from pytest_tinyml.engines.support import refusal as operator_refusal
+from pytest_tinyml.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from pytest_tinyml.records import Model
@@ -71,9 +73,8 @@ def refusal(model: Model, stderr: str) -> ModelError | None:
     if not missing:
         return None
     index = model.operators.index(missing[1]) if missing[1] in model.operators else _index(model, missing[1])
-    return UnsupportedOperatorError(
-        model.name, "tflm", index, missing[1], "the tflite-micro wheel has no kernel registered for it"
-    )
+    reason = "the tflite-micro wheel has no kernel registered for it"
+    return operator_refusal(model.name, family_of(model), TFLM, index, missing[1], reason)
 
 
 def _index(model: Model, operator: str) -> int:

@@ -18,7 +18,8 @@ from pytest_tinyml.engines.layers.ir import Network, Step, Value, ValueType
 from pytest_tinyml.engines.layers.potexp import of_bits
 from pytest_tinyml.engines.layers.potshape import RANK, reshaped, transposed
 from pytest_tinyml.engines.layers.potwindow import Window, convolution_window, pool_window
-from pytest_tinyml.errors import ModelError, UnsupportedOperatorError
+from pytest_tinyml.engines.support import refusal
+from pytest_tinyml.errors import ModelError
 from pytest_tinyml.stores.espdl import read_espdl as parse
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class _Reader:
             raise ModelError(msg) from error
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise UnsupportedOperatorError(self.model.name, ESPDL_C, self.position, self.node.kind, reason)
+        raise refusal(self.model.name, "espdl", ESPDL_C, self.position, self.node.kind, reason)
 
     def _activation(self, name: str, shape: tuple[int, ...], dtype: ValueType) -> int:
         self.values.append(Value(name=name, dtype=dtype, shape=shape))

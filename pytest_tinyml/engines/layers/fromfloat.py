@@ -11,13 +11,15 @@ from pytest_tinyml.engines.flatgraph import Graph, load, schema
 from pytest_tinyml.engines.graph import complete_reshape_options, fold_shape_operators
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.engines.layers.ir import Network, Step, Value
-from pytest_tinyml.errors import ModelError, UnsupportedOperatorError
+from pytest_tinyml.engines.support import refusal
+from pytest_tinyml.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
+    from pytest_tinyml.errors import UnsupportedOperatorError
     from pytest_tinyml.records import Model
 
 _LOWEST, _HIGHEST = (float(limit) for limit in (np.finfo(np.float32).min, np.finfo(np.float32).max))
@@ -78,9 +80,7 @@ class _Reader:
         )
 
     def _refusal(self, reason: str) -> UnsupportedOperatorError:
-        return UnsupportedOperatorError(
-            self.model.name, AOT_FLOAT, self.position, self.kind, f"{reason}; use --board tflm"
-        )
+        return refusal(self.model.name, "float32", AOT_FLOAT, self.position, self.kind, reason)
 
     def _tensor(self, index: int) -> Any:  # noqa: ANN401 - the schema's classes carry no types
         tensor = self.graph.sub.tensors[index]
