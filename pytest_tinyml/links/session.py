@@ -268,6 +268,11 @@ def _fault(report: wire.BoardReport) -> BoardCrashedError:
     return error
 
 
+def sample_room(max_frame: int) -> int:
+    """Return the bytes of the largest encoded sample that an INFER or CANARY in one frame of this size holds."""
+    return wire.max_payload_size(max_frame) - BATCH_BYTES - SAMPLE_BYTES
+
+
 def check_fits(sample_bytes: int, identity: Identity) -> None:
     """Refuse a sample that no INFER or CANARY of this board can hold.
 
@@ -281,7 +286,7 @@ def check_fits(sample_bytes: int, identity: Identity) -> None:
     if sample_bytes > wire.MAX_SAMPLE_BYTES:
         msg = f"one sample is {sample_bytes} bytes, a message holds at most {wire.MAX_SAMPLE_BYTES} (PROTOCOL.md)"
         raise UsageError(msg)
-    if BATCH_BYTES + SAMPLE_BYTES + sample_bytes > wire.max_payload_size(identity.max_frame):
+    if sample_bytes > sample_room(identity.max_frame):
         msg = (
             f"one sample ({sample_bytes} bytes) does not fit a frame of this board ({identity.max_frame} bytes): "
             "its receive buffer is too small for this model"

@@ -32,13 +32,15 @@
 /* The pipe holds what the host has sent ahead: the board itself needs room for one frame, and to receive into. A UART
  * has its ring buffer only. */
 #define RX_BYTES 4096U
-#define FRAME_BYTES 8192U
+#ifndef TML_FRAME_BYTES /* a model with large inputs takes more, at most half a PIPE_WINDOW */
+#define TML_FRAME_BYTES 8192U
+#endif
 #define TX_BYTES 4096U
 #define PIPE_WINDOW 65536U /* what a Linux pipe holds if nobody asks for more */
 #define SERIAL_FRAME 4096U /* twice that is the ring buffer of the UART */
 
 static uint8_t rx[RX_BYTES];
-static uint8_t frame[FRAME_BYTES];
+static uint8_t frame[TML_FRAME_BYTES];
 static uint8_t tx[TX_BYTES];
 
 #if defined(TML_FAULTS)
