@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tinyml.boards import qemu_stm32f405, qemu_xtensa
+from pytest_tinyml.boards.emulated import FRAME_BYTES
 from pytest_tinyml.campaign.families import Family
 from pytest_tinyml.campaign.fit import fit
 from pytest_tinyml.cli import main
@@ -46,6 +47,20 @@ def test_capacity(kind: EmulatedKind, memory: str, tmp_path: Path, capsys: pytes
     assert fitting <= LIMIT
     assert f"{exceeding - LIMIT:,}" == over[3]
     assert "ran 4 random inputs on the board: the same bytes as" in text
+
+
+def test_capacity_of_16_bits(capsys: pytest.CaptureFixture[str]) -> None:
+    """A search over the input's side ends at the RAM, and the largest input, more than a usual frame holds, arrives."""
+    need_board(qemu_xtensa.KIND)
+    words = ["--family", "cnn", "--bits", "16", "--grow", "input", "--input", "8x8x3", "--width", "2"]
+    assert 0 == main(["capacity", "--board", "qemu-xtensa", *words, "--limit", "dram=88K"])
+    text = capsys.readouterr().out
+    found = re.search(r"^largest: (\d+)x\1x3 conv 2 pool conv 4 pool dense 64 dense 10", text, re.MULTILINE)
+    assert found
+    assert 2 * 3 * int(found[1]) ** 2 > FRAME_BYTES
+    assert re.search(r"^limit: \.bss in dram: with input \d+ the memory is exceeded by [\d,]+ B", text, re.MULTILINE)
+    assert "engine espdl-c" in text
+    assert "ran 4 random inputs on the board: the same bytes as board 'native'" in text
 
 
 def test_fit_is_what_the_linker_says(tmp_path: Path) -> None:
