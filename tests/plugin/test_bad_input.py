@@ -89,7 +89,7 @@ MODELS: list[tuple[Callable[[], bytes], str]] = [
     (_two_inputs, "own.tflite: has 2 input tensors; exactly 1 can be fed and compared"),
     (
         _foreign_operator,
-        "own: operator 1 ABS is not supported by engine 'aot': the C generator has no such operator; engine 'tflm' has it",
+        "own: operator 1 ABS is not supported by engine 'aot': the C generator has no such operator; engine 'tflm'",
     ),
     (_float, "own: operator 0 TANH is not supported by engine 'aot-float': the float kernels have no such operator"),
 ]
