@@ -6,11 +6,13 @@ its identity is not verified, and scores are compared as exactly as the numbers 
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pytest_tinyml.boards.mlperfoptions import DIGITS, NAME, PERFORMANCE, choice, digits_of, whole, window_of
 from pytest_tinyml.boards.serialport import find_port, is_pseudo_terminal, missing_pyserial, open_port
 from pytest_tinyml.errors import BoardCrashedError, BoardError, IdentityError, UsageError, WireError
 from pytest_tinyml.links import mlperf
@@ -28,13 +30,11 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.work import Work
     from pytest_tinyml.records import Model
 
-NAME: Final = "mlperf"
 BAUD: Final = 115_200
-DIGITS: Final = 3
-PERFORMANCE: Final = "performance"
 _BOOT_S: Final = 20.0
+_BACK_S: Final = 5.0
+_LOOK_S: Final = 0.1
 _TICK_HZ: Final = 1_000_000
-_CHOICES: Final = {"answers": ("scores", "labels"), "input": ("pixels", "tensor"), "verify": ("no", "yes")}
 
 
 class MlperfBoard:
@@ -42,6 +42,12 @@ class MlperfBoard:
 
     Args:
         request: what it shall be; `BoardRequest.device` says where it is.
+
+    Attributes:
+        name: see `Board`.
+        request: see above.
+        console: what the device says besides its answers.
+        emulated: a program is at the other end, whose times say nothing about a part; known when it was opened.
 
     Raises:
         UsageError: an option has no such value.
@@ -52,22 +58,18 @@ class MlperfBoard:
         self.name = f"{NAME}#{request.index}" if request.index else NAME
         self.request = request
         options = request.options
-        self._labels = _choice(options, "answers") == "labels"
-        self._encoding = Encoding.PIXELS if _choice(options, "input") == "pixels" else Encoding.TENSOR
-        self._verify = _choice(options, "verify") == "yes"
+        self._labels = choice(options, "answers") == "labels"
+        self._encoding = Encoding.PIXELS if choice(options, "input") == "pixels" else Encoding.TENSOR
+        self._verify = choice(options, "verify") == "yes"
         self._digits = digits_of(options)
-        self._chunk = _whole(options, "chunk", mlperf.CHUNK_BYTES, 1, 1 << 12)
-        self._baud = _whole(request.device, "baud", BAUD, 1, 1 << 30)
+        self._chunk = whole(options, "chunk", mlperf.CHUNK_BYTES, 1, 1 << 12)
+        self._baud = whole(request.device, "baud", BAUD, 1, 1 << 30)
         self.console = Console(request.work_dir / f"{self.name.replace('#', '-')}.console.log")
         self._port = ""
         self._client: mlperf.Client | None = None
         self._link: Link | None = None
-        self._timed = False
-
-    @property
-    def emulated(self) -> bool:
-        """Whether a program is at the other end, whose times say nothing about a part."""
-        return is_pseudo_terminal(self._port)
+        self._was_open = False
+        self.emulated = False
 
     def prepare(self) -> str:
         """See `Board.prepare`: nothing is built, and nothing known of what the device runs.
@@ -79,9 +81,24 @@ class MlperfBoard:
         return ""
 
     def start(self) -> Link:
-        """Open the port."""
+        """Open the port; one that was there before is given the time that USB takes to find a device again.
+
+        Raises:
+            UsageError: it cannot be opened.
+            BoardCrashedError: it is gone.
+        """
         self.prepare()
-        return open_port(self._port, self._baud, name=NAME, packed=False)
+        deadline = time.monotonic() + _BACK_S
+        while True:
+            try:
+                return open_port(self._port, self._baud, name=NAME, packed=False)
+            except UsageError as error:
+                if not self._was_open:
+                    raise
+                if time.monotonic() > deadline:
+                    msg = f"the device does not come back: {error}"
+                    raise BoardCrashedError(msg) from error
+                time.sleep(_LOOK_S)
 
     def open(self) -> Identity:
         """See `Board.open`; of the identity only names are from the device, the rest is what it should have.
@@ -91,8 +108,9 @@ class MlperfBoard:
             BoardTimeoutError: nobody answers.
         """
         self.close()
-        self._link = self.start()
         with self._explained():
+            self._link = self.start()
+            self.emulated, self._was_open = is_pseudo_terminal(self._port), True
             self._client = mlperf.Client(
                 self._link,
                 timeout_s=self.request.timeout_s,
@@ -102,7 +120,6 @@ class MlperfBoard:
             )
             greeting = self._client.greet(_BOOT_S)
         self.console.line(f"{greeting.vendor!r}, profile {greeting.profile!r}, model {greeting.model!r}")
-        self._timed = greeting.timed
         model = self.request.model
         return Identity(
             clock=Clock.WALL,
@@ -260,7 +277,7 @@ class MlperfKind:
 
     def labels_only(self, options: Mapping[str, str]) -> bool:
         """Whether only labels are compared."""
-        return _choice(options, "answers") == "labels"
+        return choice(options, "answers") == "labels"
 
     def resolution(self, options: Mapping[str, str]) -> float:
         """Return how far a printed output may be from the real one, in units of the output.
@@ -272,51 +289,6 @@ class MlperfKind:
     def create(self, request: BoardRequest) -> MlperfBoard:
         """See `BoardKind.create`."""
         return MlperfBoard(request)
-
-
-def digits_of(options: Mapping[str, str]) -> int:
-    """Return how many decimals are printed.
-
-    Raises:
-        UsageError: the option is no such number.
-    """
-    return _whole(options, "digits", DIGITS, 1, 9)
-
-
-def window_of(options: Mapping[str, str]) -> float | None:
-    """Return the least length of a window in seconds; None without performance mode.
-
-    Raises:
-        UsageError: the option is no such number.
-    """
-    text = options.get(PERFORMANCE)
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds <= 3600.0:  # noqa: PLR2004 - time stamps of 32 bits wrap after 71 minutes
-        msg = f"--tinyml-option {PERFORMANCE}={text} of board {NAME!r} is not a number of seconds up to 3600"
-        raise UsageError(msg)
-    return seconds
-
-
-def _choice(options: Mapping[str, str], name: str) -> str:
-    known = _CHOICES[name]
-    value = options.get(name, known[0])
-    if value not in known:
-        msg = f"--tinyml-option {name}={value} of board {NAME!r} is not one of: {', '.join(known)}"
-        raise UsageError(msg)
-    return value
-
-
-def _whole(options: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = options.get(name, str(default))
-    if not text.isdecimal() or not least <= int(text) <= most:
-        msg = f"{name}={text} of board {NAME!r} is not a whole number from {least} to {most:,}"
-        raise UsageError(msg)
-    return int(text)
 
 
 KIND: Final = MlperfKind()
