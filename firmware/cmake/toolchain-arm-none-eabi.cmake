@@ -5,7 +5,14 @@ set(CMAKE_C_COMPILER arm-none-eabi-gcc)
 set(CMAKE_ASM_COMPILER arm-none-eabi-gcc)
 # A whole program needs the port's linker script.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-# The FPU stays off: networks and protocol are integer arithmetic, so floating point that slips in is rather a fault
-# (UsageFault, no coprocessor) or a call of a library function than something that nobody notices.
-set(CMAKE_C_FLAGS_INIT "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft")
-set(CMAKE_ASM_FLAGS_INIT "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft")
+# Without TML_FPU the FPU stays off: networks and protocol are integer arithmetic, so floating point that slips in is rather
+# a fault (UsageFault, no coprocessor) or a call of a library function than something that nobody notices. The choice is made
+# here because GCC finds no libgcc for two different -mfloat-abi, and takes one for a processor that this is not.
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TML_FPU)
+if(TML_FPU)
+  set(_float "-mfloat-abi=hard -mfpu=fpv4-sp-d16")
+else()
+  set(_float "-mfloat-abi=soft")
+endif()
+set(CMAKE_C_FLAGS_INIT "-mcpu=cortex-m4 -mthumb ${_float}")
+set(CMAKE_ASM_FLAGS_INIT "-mcpu=cortex-m4 -mthumb ${_float}")

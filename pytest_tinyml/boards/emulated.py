@@ -8,12 +8,11 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml import firmware
-from pytest_tinyml.boards.base import BoardRequest, BuildFacts
+from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.child import ChildBoard
-from pytest_tinyml.boards.registry import boards_with_room
+from pytest_tinyml.boards.crossbuild import build_part, name_functions, usable_toolchain
 from pytest_tinyml.engines.select import engine_of, sources_for
-from pytest_tinyml.errors import BoardCrashedError, DoesNotFitError, UnknownNameError
+from pytest_tinyml.errors import BoardCrashedError, UnknownNameError
 from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pytest_tinyml.boards.base import Missing
+    from pytest_tinyml import firmware
+    from pytest_tinyml.boards.base import BuildFacts, Missing
     from pytest_tinyml.boards.emulator import Emulator
     from pytest_tinyml.errors import BoardError
     from pytest_tinyml.links.base import Link
@@ -39,7 +39,6 @@ OPTIONS: Final = {
     "fault": "a failure to plant, e.g. wild-write@100 or hang#17; firmware/apps/common/faults.h has all",
 }
 _PORTABLE: Final = "portable"
-_CODE: Final = re.compile(r"\b(?:pc|lr|a0|called from) (0x[0-9a-f]{8})")
 # What QEMU says before it aborts: why, and all registers, of which those of the FPU say nothing here.
 _FATAL: Final = re.compile(r"^qemu: fatal: (.+)$", re.MULTILINE)
 _FATAL_PC: Final = re.compile(r"\bR15=([0-9a-f]{8})")
@@ -65,9 +64,7 @@ class EmulatedBoard(ChildBoard):
         names = tuple(toolchain.name for toolchain in emulator.toolchains)
         compiler = request.options.get("compiler")
         _one_of(f"compiler of board {emulator.name!r}", compiler, names)
-        usable = [toolchain for toolchain in emulator.toolchains if not toolchain.missing()]
-        asked = [toolchain for toolchain in emulator.toolchains if toolchain.name == compiler]
-        self._toolchain = (asked or usable or list(emulator.toolchains))[0]
+        self._toolchain = usable_toolchain(emulator.toolchains, compiler)
         every = (emulator.kernels, _PORTABLE)
         self._kernels = _one_of(f"kernels of board {emulator.name!r}", request.options.get("kernels"), every)
         super().__init__(emulator.name, request)
@@ -94,30 +91,8 @@ class EmulatedBoard(ChildBoard):
             DoesNotFitError: too large for the part; names the boards that have room.
         """
         generated = sources_for(self.request.model, self._kernels)
-        wanted = firmware.EmulatedBuild(
-            port=self.emulator.port,
-            toolchain=self._toolchain,
-            sources=[*generated.own_sources],
-            vendor_sources=generated.vendor_sources,
-            include_dirs=[*generated.include_dirs, generated.engine_dir],
-            faults="fault" in self.request.options,
-        )
-        try:
-            built = firmware.build_emulated(wanted)
-        except DoesNotFitError as error:
-            flash = max((size for name, size in error.needed.items() if name in self.emulator.flash), default=0)
-            ram = max((size for name, size in error.needed.items() if name in self.emulator.ram), default=0)
-            fitting = boards_with_room(flash, ram)
-            hint = f"boards with room for it: {', '.join(fitting)}" if fitting else "no board has room for it"
-            error.message = f"{error.message}; {hint}"
-            raise
-        self.facts = BuildFacts(
-            compiler=firmware.compiler_name(self._toolchain.command),
-            kernels=generated.kernels,
-            kernels_used=generated.kernels_used,
-            memories=built.memories,
-            stack_bytes=built.stack_bytes,
-        )
+        faults = "fault" in self.request.options
+        built, self.facts = build_part(self.emulator, generated, self._toolchain, faults=faults)
         return built
 
     def patience(self, link: Link) -> Patience:
@@ -164,22 +139,13 @@ class EmulatedBoard(ChildBoard):
         if not (ending and reasons):
             return ending
         places = [f", pc 0x{found[1]}" for found in _FATAL_PC.finditer(tail)]
-        return f"{ending}: {reasons[-1]}{self._with_functions(''.join(places[-1:]))}"
+        return f"{ending}: {reasons[-1]}{name_functions(''.join(places[-1:]), self.image.path)}"
 
     def _complete(self, error: BoardError) -> BoardError:
         """Name the functions that a fault was in and came from."""
         if isinstance(error, BoardCrashedError):
-            error.message = self._with_functions(error.message)
+            error.message = name_functions(error.message, self.image.path)
         return super()._complete(error)
-
-    def _with_functions(self, text: str) -> str:
-        """Add the function to every address of code."""
-
-        def named(found: re.Match[str]) -> str:
-            function = firmware.function_at(self.image.path, int(found[1], 16))
-            return f"{found[0]} ({function})" if function else found[0]
-
-        return _CODE.sub(named, text)
 
 
 class EmulatedKind:

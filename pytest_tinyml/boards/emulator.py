@@ -8,9 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml import firmware
 from pytest_tinyml.boards.base import Missing
-from pytest_tinyml.errors import MissingToolError
+from pytest_tinyml.boards.crossbuild import Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ _ASK_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Emulator:
+class Emulator(Part):
     """A processor under QEMU.
 
     Attributes:
@@ -32,11 +31,6 @@ class Emulator:
         machine: QEMU's arguments for the bulk link.
         serial_machine: ... and for the serial link, to which the line is connected as the character device ``line``.
         counting: QEMU's arguments that make its time the number of instructions.
-        port: folder below ``firmware/ports``.
-        kernels: what the engine's generated code calls by default.
-        toolchains: compilers by preference.
-        flash: names of the memories that hold code and constants, as the linker script has them.
-        ram: ... and of those that hold data.
     """
 
     name: str
@@ -45,16 +39,6 @@ class Emulator:
     machine: tuple[str, ...]
     serial_machine: tuple[str, ...]
     counting: tuple[str, ...]
-    port: str
-    kernels: str
-    toolchains: tuple[firmware.Toolchain, ...]
-    flash: tuple[str, ...]
-    ram: tuple[str, ...]
-
-    def memories(self) -> dict[str, int]:
-        """Return the bytes of flash and RAM, from the linker script."""
-        sizes = {region.name: region.size for region in firmware.regions_of(self.port)}
-        return {"flash": sum(sizes[name] for name in self.flash), "RAM": sum(sizes[name] for name in self.ram)}
 
     def command(self, image: Path, machine: Sequence[str], words: Sequence[str], *, counted: bool = False) -> list[str]:
         """Return QEMU's command line.
@@ -85,16 +69,7 @@ class Emulator:
             oldest = ".".join(map(str, OLDEST_QEMU))
             have = ".".join(map(str, version))
             lacking.append(Missing(what=f"{self.program} {oldest} or later (this is {have})", install=self.install))
-        if all(toolchain.missing() for toolchain in self.toolchains):
-            first = self.toolchains[0]
-            others = "".join(f" (or: {other.install})" for other in self.toolchains[1:])
-            lacking.append(Missing(what=" ".join(first.command), install=first.install + others))
-        for find in (firmware.find_cmake, firmware.find_generator):
-            try:
-                find()
-            except MissingToolError as error:
-                lacking.append(Missing(what=error.tool, install=error.install))
-        return lacking
+        return lacking + Part.missing(self)  # a slotted class has no super()
 
 
 def qemu_version(program: str) -> tuple[int, int] | None:

@@ -22,6 +22,7 @@ _OURS: Final = {
     "esp32cam": "pytest_tinyml.boards.esp32cam",
     "esp32-qemu": "pytest_tinyml.boards.esp32_qemu",
     "mlperf": "pytest_tinyml.boards.mlperf",
+    "nucleo-f446re": "pytest_tinyml.boards.nucleo_f446re",
 }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _OPTIONS: Final = (
     ("port", "PORT", "path, URL, or the beginning of a path and * (default: the only USB serial port)"),
     ("baud", "N", "of the console (default: 115200)"),
+    ("flasher", "NAME", "of boards with a debug probe: openocd, pyocd or none (default: the first that is installed)"),
     ("app_path", "DIR", "an application that is built already (default: build it)"),
     ("build_dir", "DIR", "its build folder, in it or absolute (default: build)"),
 )

@@ -91,21 +91,22 @@ def first_error(output: str) -> str:
     return found.group().strip() if found else (lines[-1] if lines else "no output")
 
 
-def run_step(step: Sequence[str], cwd: Path | None = None) -> tuple[int, str]:
+def run_step(step: Sequence[str], cwd: Path | None = None, *, limit_s: float = STEP_TIMEOUT_S) -> tuple[int, str]:
     """Run one command; return its exit code and what it said, the command itself first."""
     head = f"$ {shlex.join(step)}\n"
     try:
         done = subprocess.run(
             step,
+            stdin=subprocess.DEVNULL,  # a tool that asks shall fail, not wait
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=STEP_TIMEOUT_S,
+            timeout=limit_s,
             check=False,
             cwd=cwd,
             env={**os.environ, "LC_ALL": "C"},  # the first error is looked for in English
         )
     except subprocess.TimeoutExpired:
-        return 1, f"{head}error: no end after {STEP_TIMEOUT_S:.0f} s\n"
+        return 1, f"{head}error: no end after {limit_s:.0f} s\n"
     return done.returncode, head + done.stdout

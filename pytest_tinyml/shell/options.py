@@ -102,6 +102,8 @@ OPTIONS = (
     Option(name="max-abs", metavar="X", parse=_not_negative, default=None,
            help="difference tolerated per float output (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
+    Option(name="flasher", metavar="NAME", parse=str, default=None,
+           help="what writes firmware through a debug probe: openocd, pyocd or none (default: the first that is installed)"),
     Option(name="host", metavar="ADDRESS", parse=str, default=None,
            help="address that boards in a network pull from (default: of the interface that faces the board)"),
     Option(name="clock", metavar="NAME", parse=str, default=None,
@@ -146,6 +148,7 @@ class Settings:
     max_lsb: int | None
     max_abs: float | None
     link: str | None
+    flasher: str | None
     host: str | None
     clock: str | None
     count: int

@@ -59,7 +59,7 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
                 count=settings.count,
                 options=settings.option,
                 host=settings.host,
-                device=device_options(config),
+                device=device_options(config) | ({"flasher": settings.flasher} if settings.flasher else {}),
             )
         # All models of a board one after the other: between them it need not be another one's turn.
         plans.sort(key=lambda plan: settings.boards.index(plan.kind.name))

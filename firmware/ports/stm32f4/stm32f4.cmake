@@ -15,11 +15,7 @@ set(TML_PORT_COMPILE_OPTIONS -fno-common -fno-unwind-tables -fno-asynchronous-un
 set(TML_PORT_LINK_OPTIONS -L${CMAKE_CURRENT_LIST_DIR} -Wl,--entry=machine_reset)
 set(TML_PORT_LIBRARIES)
 if(TML_FPU)
-  # For networks of floats: they are handed over in the FPU's registers, and start.c switches it on. Behind the toolchain
-  # file's flags, of which the last one counts.
-  set(_fpu -mfloat-abi=hard -mfpu=fpv4-sp-d16)
-  list(APPEND TML_PORT_COMPILE_OPTIONS ${_fpu} -DTML_FPU=1)
-  list(APPEND TML_PORT_LINK_OPTIONS ${_fpu})
+  list(APPEND TML_PORT_COMPILE_OPTIONS -DTML_FPU=1) # start.c switches it on
 endif()
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   list(APPEND TML_PORT_LINK_OPTIONS -Wl,--print-memory-usage -Wl,--fatal-warnings)
