@@ -103,7 +103,7 @@ OPTIONS = (
            help="difference tolerated per float output (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
     Option(name="flasher", metavar="NAME", parse=str, default=None,
-           help="what writes firmware through a debug probe: openocd, pyocd or none (default: the first that is installed)"),
+           help="what writes firmware through a debug probe: openocd, pyocd or none (default: what is installed)"),
     Option(name="host", metavar="ADDRESS", parse=str, default=None,
            help="address that boards in a network pull from (default: of the interface that faces the board)"),
     Option(name="clock", metavar="NAME", parse=str, default=None,
@@ -167,10 +167,6 @@ class Settings:
     option: Mapping[str, str]
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Declare everything to pytest."""
-    group = parser.getgroup("tinyml", "neural networks on microcontrollers")
-    group.addoption(
 _PORT_OPTIONS = {
     "--port": "path, URL, or the beginning of a path and *, of the board's serial port (default: the only USB one)",
     "--port-location": "place of its USB device, e.g. 1-2.3",
