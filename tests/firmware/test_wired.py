@@ -178,6 +178,7 @@ def test_selftest(board: Wire) -> None:
     scale, zero_point = 1 / 256, -128
     expected = [(int(score) - zero_point) * scale for row in ROWS[:2] for score in scores_of(row)]
     assert shown == pytest.approx(expected, abs=6e-5)
+    assert re.findall(r"tinyml: predicted (\d+)\r\n", text) == [str(np.argmax(scores_of(row))) for row in ROWS[:2]]
 
 
 def test_selftest_at_start(program: Path) -> None:

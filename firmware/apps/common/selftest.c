@@ -127,7 +127,11 @@ bool selftest_run(const tml_session *session, const tml_samples *samples, void (
             add_real(&text, real_value(output, scores, c));
             line(context, buffer);
         }
-        right += label >= 0 && class_of(output, scores, classes) == (uint32_t)label ? 1U : 0U;
+        const uint32_t predicted = class_of(output, scores, classes);
+        text = tml_text_in(buffer, sizeof buffer);
+        number_after(&text, "predicted ", predicted);
+        line(context, buffer);
+        right += label >= 0 && predicted == (uint32_t)label ? 1U : 0U;
     }
     number_after(answer, "images=", samples->count);
     if (samples->labels != NULL) {

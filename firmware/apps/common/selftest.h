@@ -14,7 +14,8 @@ extern "C" {
 const tml_samples *selftest_samples(void);
 
 /* Hands one line after the other to `line`, without a line end, for each sample: "image K label L", then for each class
- * "class C VALUE", the output's real value with four decimals (a probability, where the model ends in a softmax).
+ * "class C VALUE", the output's real value with four decimals (a probability, where the model ends in a softmax), and
+ * "predicted C", the first of the largest, or of a single output 1 from one half on.
  * `answer` takes the sum, "images=N right=N", or why nothing was run. Not while the session computes. Returns whether
  * all were run. */
 bool selftest_run(const tml_session *session, const tml_samples *samples, void (*line)(void *context, const char *text),

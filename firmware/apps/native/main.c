@@ -25,6 +25,7 @@
 
 #define POLL_MS 500
 #define SMALLEST_TX 1024U
+#define ANSWER 128U
 
 /* ---- planted faults ---- */
 
@@ -113,7 +114,7 @@ static int bad_configuration(void) {
     return 1;
 }
 
-/* ---- the four ways to work ---- */
+/* ---- the five ways to work ---- */
 
 static bool open_line(const options *o, native_line *line) {
     int error = o->has_fd ? native_open_fd(line, (int)o->fd) : native_open_tty(line, o->tty, o->baud);
@@ -216,6 +217,26 @@ static int on_the_console(const options *o, const tml_port *port, tml_session *s
     return puller_run(&p, session, &config) == TML_OK ? 0 : bad_configuration();
 }
 
+static void print_line(void *context, const char *text) {
+    (void)context;
+    puts(text);
+}
+
+/* Without a host: the samples that are compiled in. */
+static int by_itself(const options *o, tml_port *port, tml_session *session) {
+    char said[ANSWER];
+    tml_text answer = tml_text_in(said, sizeof said);
+    tml_engine *engine = faults_wrap(port, &tml_the_engine, &tml_the_model, session);
+    tml_config config = configuration(o, port, engine);
+    if (tml_session_init(session, &config) != TML_OK) {
+        return bad_configuration();
+    }
+    introduce(&config);
+    const bool done = selftest_run(session, selftest_samples(), print_line, NULL, &answer);
+    printf("%s %s\n", done ? "ok" : "error", said);
+    return done ? 0 : 1;
+}
+
 int main(int argc, char **argv) {
     static native_line line;
     static tml_port port;
@@ -232,6 +253,9 @@ int main(int argc, char **argv) {
     native_die_with_parent();
     if (o.console) {
         return on_the_console(&o, &port, &session);
+    }
+    if (o.selftest && !o.wired) {
+        return by_itself(&o, &port, &session);
     }
     if (o.wired) {
         return on_a_wire(&o, &port, &line, &session);

@@ -19,7 +19,7 @@ int usage(FILE *to, const char *program) {
         "                      HTTP; window and frames as for --fd\n"
         "  --mlperf DIGITS     speak MLPerf Tiny's serial protocol on the line, with so many decimals in results\n"
         "  --wired             on the line also take the commands of PROTOCOL.md, section 7\n"
-        "  --selftest          with --wired: run the samples that are compiled in first\n"
+        "  --selftest          run the samples that are compiled in, and end; with --wired: and then serve\n"
         "  --baud N            of a terminal that has one (115200)\n"
         "  --rx-window BYTES   --max-frame BYTES\n"
         "  --board NAME        in IDENTITY (native)\n"
@@ -135,6 +135,7 @@ bool parse_options(int argc, char **argv, options *o) {
         }
     }
     int lines = (o->has_fd ? 1 : 0) + (o->tty != NULL ? 1 : 0) + (o->console ? 1 : 0);
-    return good && optind == argc && lines == 1 &&
-           (o->mlperf ? 1 : 0) + (o->console ? 1 : 0) + (o->wired ? 1 : 0) <= 1 && (o->wired || !o->selftest);
+    bool by_itself = o->selftest && !o->wired;
+    return good && optind == argc && lines == (by_itself ? 0 : 1) &&
+           (o->mlperf ? 1 : 0) + (o->console ? 1 : 0) + (o->wired ? 1 : 0) + (by_itself ? 1 : 0) <= 1;
 }
