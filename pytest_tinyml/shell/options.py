@@ -183,6 +183,10 @@ def add_port_options(parser: pytest.Parser) -> None:
         group.addoption(flag, default=None, help=text)
 
 
+def add_options(parser: pytest.Parser) -> None:
+    """Declare everything to pytest."""
+    group = parser.getgroup("tinyml", "neural networks on microcontrollers")
+    group.addoption(
         "--board",
         metavar="NAME[,NAME]",
         default=None,
