@@ -15,6 +15,7 @@ set(TML_OPTIMISATION "-O3" CACHE STRING "Of the network and its kernels; the res
 option(TML_FAULTS "Can be told to fail" OFF)
 option(TML_FPU "The network computes with floating point: switch the FPU on, where the port knows one" OFF)
 set(TML_DEFINITIONS "" CACHE STRING "For the application and the port, NAME=VALUE")
+set(TML_LIBRARIES "" CACHE STRING "Archives of others that the network calls; they may call the compiler's C library")
 set(TML_FIRMWARE_SHA256 "0000000000000000000000000000000000000000000000000000000000000000" CACHE STRING "In IDENTITY")
 set(TML_FIRMWARE_VERSION "dev" CACHE STRING "In IDENTITY")
 
@@ -57,4 +58,7 @@ target_link_options(firmware.elf PRIVATE -nostdlib -Wl,--gc-sections -Wl,--build
                     # zig's front end refuses to hand -Map on to its linker.
                     "$<$<C_COMPILER_ID:GNU>:-Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/firmware.map>"
                     ${TML_PORT_LINK_OPTIONS})
-target_link_libraries(firmware.elf PRIVATE ${TML_PORT_LIBRARIES})
+if(TML_LIBRARIES)
+  list(APPEND TML_LIBRARIES m c)
+endif()
+target_link_libraries(firmware.elf PRIVATE ${TML_LIBRARIES} ${TML_PORT_LIBRARIES})

@@ -101,7 +101,9 @@ def build_part(
         vendor_sources=generated.vendor_sources,
         include_dirs=[*generated.include_dirs, generated.engine_dir],
         faults=faults,
-        fpu=generated.engine == AOT_FLOAT,
+        # ST's library has no other ABI.
+        fpu=generated.engine == AOT_FLOAT or bool(generated.libraries),
+        libraries=generated.libraries,
         definitions={**part.definitions, **(definitions or {})},
     )
     try:

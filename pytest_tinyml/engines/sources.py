@@ -45,6 +45,8 @@ class EngineSources:
             output. A linker may add up to 15 bytes to align them.
         weights_bytes: constant data of the network.
         kernels_used: one for every operator of the model's file that was not folded away, in the file's order.
+        libraries: archives of the vendor's to link with, in the ABI of the FPU, before the C library; not part of what
+            is kept in the cache.
     """
 
     engine: str
@@ -56,6 +58,7 @@ class EngineSources:
     arena_bytes: int
     weights_bytes: int
     kernels_used: tuple[KernelUse, ...]
+    libraries: tuple[Path, ...] = ()
 
     @property
     def engine_dir(self) -> Path:
@@ -71,6 +74,7 @@ class EngineSources:
 def to_record(generated: EngineSources, folder: Path) -> dict[str, Any]:
     """Return the JSON form; paths are relative to a folder that holds all of them."""
     record = asdict(generated)
+    del record["libraries"]
     for name in ("sources", "vendor_sources", "include_dirs"):
         record[name] = [path.relative_to(folder).as_posix() for path in record[name]]
     return record

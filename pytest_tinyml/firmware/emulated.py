@@ -91,6 +91,7 @@ class EmulatedBuild:
         app: folder below ``firmware/apps``.
         fpu: the sources compute with floating point, which the FPU shall do where the port knows one.
         definitions: macros of the application and the port.
+        libraries: archives to link with; where there are some, the compiler's C library stands behind them.
     """
 
     port: str
@@ -103,6 +104,7 @@ class EmulatedBuild:
     app: str = "emulated"
     fpu: bool = False
     definitions: Mapping[str, str] = field(default_factory=dict)
+    libraries: Sequence[Path] = ()
 
 
 def find_cmake() -> str:
@@ -178,7 +180,7 @@ def _digest(root: Path, wanted: EmulatedBuild) -> str:
     ]
     headers = [header for folder in wanted.include_dirs for header in folder.rglob("*.h")]
     cmake = [root / "cmake" / name for name in ("bare_metal.cmake", wanted.toolchain.file)]
-    files = [*ours, *cmake, *wanted.sources, *wanted.vendor_sources, *headers]
+    files = [*ours, *cmake, *wanted.sources, *wanted.vendor_sources, *wanted.libraries, *headers]
     options = [wanted.port, wanted.optimisation, str(wanted.faults), str(wanted.fpu), *_definitions(wanted)]
     return digest_of(root, files, [*options, compiler_version(wanted.toolchain.command), __version__])
 
@@ -199,6 +201,7 @@ def _compile(work: Path, root: Path, wanted: EmulatedBuild, digest: str) -> None
         "TML_FAULTS": "ON" if wanted.faults else "OFF",
         "TML_FPU": "ON" if wanted.fpu else "OFF",
         "TML_DEFINITIONS": ";".join(_definitions(wanted)),
+        "TML_LIBRARIES": _listed(wanted.libraries),
         "TML_FIRMWARE_SHA256": digest,
         "TML_FIRMWARE_VERSION": __version__,
     }
