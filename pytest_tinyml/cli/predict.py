@@ -13,6 +13,7 @@ from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     command.add_argument(
         "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
     )
+    command.add_argument("--task", help="classification or regression (default: the model's card, or classification)")
     command.add_argument(
         "--reference", help="what the board is compared with (default: tflm, or espdl for .espdl models)"
     )
@@ -44,6 +46,7 @@ def run(options: argparse.Namespace) -> None:
 
     from pytest_tinyml.boards.registry import Registry, registered  # noqa: PLC0415
     from pytest_tinyml.campaign.plan import make_campaign, make_plans  # noqa: PLC0415
+    from pytest_tinyml.campaign.samples import truth_of  # noqa: PLC0415
     from pytest_tinyml.verdict.metrics import dequantize  # noqa: PLC0415
 
     registry = registered(Registry())
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
         dataset=options.dataset,
         reference=options.reference,
         preprocess=options.preprocess,
+        task=options.task,
         device=given(options, [registry.get(options.board)]),
     )
     if not 0 <= options.index < len(plan.dataset):
@@ -78,8 +82,15 @@ def run(options: argparse.Namespace) -> None:
     file = f" {plan.dataset.sample_names[options.index]}" if plan.dataset.sample_names else ""
     print(f"{plan.dataset.name} #{options.index}{file}{label}")
     print(f"{plan.model.name} on {identity.board} (engine {identity.engine}, {identity.chip})")
-    host = dequantize(expected, plan.model.output)[0]
-    for line in bars(dequantize(scores, plan.model.output)[0], host, plan.dataset.class_names):
+    host, board = dequantize(expected, plan.model.output)[0], dequantize(scores, plan.model.output)[0]
+    truth = truth_of(plan.model, plan.dataset)
+    regression = plan.model.task == "regression"
+    lines = (
+        values(board, host, None if truth is None else truth[options.index].tolist())
+        if regression
+        else bars(both_classes(board), both_classes(host), plan.dataset.class_names)
+    )
+    for line in lines:
         print(line)
     same = np.array_equal(scores.view(np.uint8), expected.view(np.uint8))
     print(f"{'the same bytes as' if same else 'differs from'} {reference.name} on the host")
@@ -97,6 +108,25 @@ def picture(image: npt.NDArray[np.uint8]) -> str:
     first = next((k for k, row in enumerate(rows) if row), 0)
     last = next((len(rows) - k for k, row in enumerate(reversed(rows)) if row), len(rows))
     return "\n".join(rows[first:last])
+
+
+def both_classes(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the values of all classes: a single output is the probability of class 1."""
+    import numpy as np  # noqa: PLC0415 - not needed to print a help text
+
+    return np.array([1.0 - scores[0], scores[0]]) if len(scores) == 1 else scores
+
+
+def values(
+    scores: npt.NDArray[np.float64], host: npt.NDArray[np.float64], targets: Sequence[float] | None
+) -> list[str]:
+    """Return a line per output of a regression: the board's value, the host's if it differs, and the target."""
+    lines = []
+    for k, (score, expected) in enumerate(zip(scores, host, strict=True)):
+        other = "" if score == expected else f"  (host {expected:.6g})"
+        target = "" if targets is None else f", target {targets[k]:.6g}"
+        lines.append(f"  {k:>3} {score:.6g}{other}{target}")
+    return lines
 
 
 def bars(scores: npt.NDArray[np.float64], host: npt.NDArray[np.float64], names: tuple[str, ...]) -> list[str]:

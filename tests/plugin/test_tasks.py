@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from pytest_tinyml.cli import main
 from tests.projects import output, refusal
 from tests.unit.shaped_models import HEADS, SIDE, TYPES, Head, shaped_model
 
@@ -194,3 +196,30 @@ def test_refused_targets(project: Project, targets: Any, message: str) -> None:
     """Targets that cannot be are refused with what was expected."""
     _write(project, "float32", "value", targets=targets)
     assert message in refusal(project.run(*REGRESSION))
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "pattern"),
+    [
+        ("sigmoid", (), r"^ +0 +(\d+\.\d)%.*\n +1 +(\d+\.\d)%"),
+        ("value", ("--task", "regression"), r"^ +0 (-?[\d.e-]+), target 0\.5$"),
+    ],
+)
+def test_predict(
+    project: Project, capsys: pytest.CaptureFixture[str], head: Head, options: tuple[str, ...], pattern: str
+) -> None:
+    """One sample of a network with one output: two classes that add up to one, or a value and its target."""
+    labels = {"targets": np.full(SAMPLES, 0.5)} if options else {"labels": np.zeros(SAMPLES, np.int64)}
+    _write(project, "int16", head, **labels)
+    files = ["--model", "shaped.tflite", "--dataset", "shaped.npz"]
+    assert 0 == main(["predict", "--board", "tflm", *files, *options])
+    text = capsys.readouterr().out
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found, text
+    exact = _exact(1)[0, 0]
+    if options:
+        assert pytest.approx(exact, abs=0.01) == float(found[1])
+    else:
+        sure = 100 / (1 + np.exp(-exact))
+        assert [pytest.approx(100 - sure, abs=0.3), pytest.approx(sure, abs=0.3)] == [float(found[1]), float(found[2])]
+    assert "the same bytes as tflm on the host" in text
