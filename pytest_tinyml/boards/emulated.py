@@ -14,7 +14,7 @@ from pytest_tinyml.boards.crossbuild import build_part, name_functions, usable_t
 from pytest_tinyml.engines.select import engine_of, sources_for
 from pytest_tinyml.errors import BoardCrashedError, UnknownNameError
 from pytest_tinyml.links.base import FdLink
-from pytest_tinyml.links.session import Patience
+from pytest_tinyml.links.session import Patience, sample_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +33,9 @@ LINKS: Final = (SEMIHOSTING, SERIAL)
 WALL: Final = "wall"
 INSTRUCTIONS: Final = "instructions"
 CLOCKS: Final = (WALL, INSTRUCTIONS)
+FRAME_BYTES: Final = 8192
+MAX_FRAME_BYTES: Final = 32768
+"""Of the pipe; see firmware/apps/emulated/main.c."""
 OPTIONS: Final = {
     "compiler": "gcc, or where the board has it zig",
     "kernels": "whose kernels compute the network: the vendor's (default), or portable",
@@ -92,7 +95,12 @@ class EmulatedBoard(ChildBoard):
         """
         generated = sources_for(self.request.model, self._kernels)
         faults = "fault" in self.request.options
-        built, self.facts = build_part(self.emulator, generated, self._toolchain, faults=faults)
+        frame = frame_bytes(self.request.model)
+        # Only where it has to be said: what needs no more is the same firmware as ever.
+        definitions = {} if frame == FRAME_BYTES else {"TML_FRAME_BYTES": f"{frame}U"}
+        built, self.facts = build_part(
+            self.emulator, generated, self._toolchain, faults=faults, definitions=definitions
+        )
         return built
 
     def patience(self, link: Link) -> Patience:
@@ -191,6 +199,12 @@ class EmulatedKind:
     def create(self, request: BoardRequest) -> EmulatedBoard:
         """See `BoardKind.create`."""
         return EmulatedBoard(self._emulator, request)
+
+
+def frame_bytes(model: Model) -> int:
+    """Return the size of a frame that holds one input tensor, in whole KiB; the largest there is if none does."""
+    sizes = range(FRAME_BYTES, MAX_FRAME_BYTES, 1024)
+    return next((size for size in sizes if sample_room(size) >= model.input.nbytes), MAX_FRAME_BYTES)
 
 
 def _one_of(what: str, name: str | None, known: tuple[str, ...]) -> str:
