@@ -68,7 +68,9 @@ class BoardSetup:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run every test with each model."""
         if "model" in metafunc.fixturenames:
-            metafunc.parametrize("model", [cached_model(name) for name in self.models], ids=[*map(str, self.models)])
+            models = [cached_model(name) for name in self.models]
+            # A model's name and not what was asked for: a path is another one on the next computer.
+            metafunc.parametrize("model", models, ids=[model.name for model in models])
 
     def make_board(self, tmp_path: Path, model: Model, **options: str) -> Board:
         """Make a board, not started; override it for boards that need more than a request."""
