@@ -17,8 +17,10 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
         metavar="COMMAND", required=True
     )
     group.add_parser("list", help="the cards as a table").set_defaults(action=show)
-    train = group.add_parser("train", help="train, quantise and evaluate a model (needs pytest-tinyml[train])")
-    train.add_argument("name", help="name of the recipe: s0, s1, s2 or s4")
+    train = group.add_parser(
+        "train", help="train, quantise and evaluate a model (needs pytest-tinyml[train], or [espdl] for s3)"
+    )
+    train.add_argument("name", help="name of the recipe: s0, s1, s2, s3 or s4")
     train.add_argument(
         "--data", metavar="PATH", help="MNIST's 70,000 images (IDX folder, .npz, ...); fetched if absent"
     )

@@ -59,6 +59,25 @@ def filters_of(constant: Constant, *, depthwise: bool) -> npt.NDArray[Any]:
     return np.concatenate([first, flat[split:].reshape(count - whole, height, width, depth)])
 
 
+def table_of(constant: Constant, bits: int) -> tuple[npt.NDArray[Any], int]:
+    """Return the table of a function, and how many inputs, as a power of two, each of its entries is for.
+
+    Args:
+        constant: 256 entries from input -128 on; with 16 bits one for every 2^n-th input from -32768 to 32768.
+        bits: of the input, 8 or 16.
+
+    Raises:
+        ValueError: a table of another size or type.
+    """
+    table, span = array_of(constant).ravel(), 1 << bits
+    step = 1 if bits == 8 else span // max(1, len(table) - 1)  # noqa: PLR2004 - 8 or 16
+    entries = span if bits == 8 else span // step + 1  # noqa: PLR2004
+    if table.dtype.name != f"int{bits}" or len(table) != entries or step & (step - 1):
+        msg = f"a table of {len(table)} entries of type {table.dtype.name}"
+        raise ValueError(msg)
+    return table, step.bit_length() - 1
+
+
 def overflows(weights: npt.NDArray[Any], bias: npt.NDArray[np.int64], shifts: tuple[int, ...], bits: int) -> bool:
     """Whether some input makes a sum that ESP-DL's accumulator, or the kernel's shift to the left, does not hold.
 

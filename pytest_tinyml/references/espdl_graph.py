@@ -27,7 +27,7 @@ from esp_ppq.executor.base import register_operation_handler
 from esp_ppq.IR import BaseGraph
 from esp_ppq.IR.quantize import QuantableOperation
 
-from pytest_tinyml.engines.espdlweights import array_of, filters_of
+from pytest_tinyml.engines.espdlweights import array_of, filters_of, table_of
 from pytest_tinyml.errors import UnsupportedOperatorError
 
 if TYPE_CHECKING:
@@ -231,14 +231,12 @@ class _Builder:
 
     def table(self) -> None:
         source = self._source()
-        table = array_of(self.espdl.constants[str(self.node.attributes["lut"])])
-        span = 1 << self.espdl.bits
-        step = max(span // max(1, len(table) - 1), 1)
+        table, shift = table_of(self.espdl.constants[str(self.node.attributes["lut"])], self.espdl.bits)
         attributes = {
             "table": torch.from_numpy(table.astype(np.float64) * 2.0 ** self.espdl.activations[self._output].exponent),
             "scale": 2.0 ** self.espdl.activations[self.node.inputs[0]].exponent,
-            "least": -span // 2,
-            "shift": step.bit_length() - 1,
+            "least": -(1 << (self.espdl.bits - 1)),
+            "shift": shift,
             "half_even": self.espdl.family == "esp32p4",
         }
         self._finish(self._operation(_TABLE, source, attributes))

@@ -17,6 +17,7 @@ from pytest_tinyml.training.data import training_data
 from pytest_tinyml.training.evaluate import count_correct
 from pytest_tinyml.training.fit import fit, load_keras
 from pytest_tinyml.training.recipes import load_recipe
+from pytest_tinyml.training.stairs import TORCH_RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def train(
     Args:
         name: of the recipe, e.g. ``s1``.
         data: the training data as ``load_dataset`` takes it, all 70,000 images of MNIST; None fetches them.
-        out: folder for the .tflite files and ``card.toml``; made if absent, files of the same names are replaced.
+        out: folder for the models and ``card.toml``; made if absent, files of the same names are replaced.
         seed: of weights, shuffling and distortions; None is the recipe's.
         report: is told each step in one line.
 
@@ -51,10 +52,14 @@ def train(
 
     Raises:
         UnknownNameError: no such recipe.
-        MissingDependencyError: the extra ``train`` is not installed.
+        MissingDependencyError: the extra ``train``, or ``espdl`` for S3, is not installed.
         DatasetError: the data cannot be used, or test images are among them.
         UsageError: the folder cannot be written.
     """
+    if name.lower() in TORCH_RECIPES:
+        from pytest_tinyml.training.zooespdl import train_espdl  # noqa: PLC0415 - another framework
+
+        return train_espdl(name, data=data, out=out, seed=seed, report=report)
     recipe = load_recipe(name)
     seed = recipe.seed if seed is None else seed
     keras = load_keras()

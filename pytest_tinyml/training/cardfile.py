@@ -94,8 +94,8 @@ def render_card(
             f"top1 = {item.correct / len(test):.6f}",
             f"runtime = {_text(item.runtime)}",
             f"operators = [{', '.join(_text(name) for name in model.operators)}]",
-            f"input = {_tensor(model.input)}",
-            f"output = {_tensor(model.output)}",
+            f"input = {tensor_text(model.input)}",
+            f"output = {tensor_text(model.output)}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -110,7 +110,8 @@ def _plan(prefix: str, plan: Plan) -> list[str]:
     ]
 
 
-def _tensor(tensor: TensorSpec) -> str:
+def tensor_text(tensor: TensorSpec) -> str:
+    """Return a tensor as a card writes it."""
     shape = ", ".join(str(size) for size in tensor.shape)
     quantisation = f", scale = {tensor.scale!r}, zero_point = {tensor.zero_point}" if tensor.scale else ""
     return f"{{ dtype = {_text(tensor.dtype)}, shape = [{shape}]{quantisation} }}"

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import ModelError, UnknownNameError
 from pytest_tinyml.records import PreprocessSpec
+from pytest_tinyml.training.stairs import TORCH_RECIPES
 
 Keras: TypeAlias = Any
 """The module ``tf_keras``, or an object of it; it has no types."""
@@ -71,8 +72,9 @@ class Recipe:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of the zoo's folders that have a recipe."""
-    return tuple(sorted(path.parent.name for path in assets_dir("models").glob("*/recipe.py")))
+    """Return the names of the zoo's folders that have a recipe for Keras."""
+    names = (path.parent.name for path in assets_dir("models").glob("*/recipe.py"))
+    return tuple(sorted(name for name in names if name not in TORCH_RECIPES))
 
 
 def load_recipe(name: str) -> Recipe:
@@ -84,7 +86,7 @@ def load_recipe(name: str) -> Recipe:
     """
     known = recipe_names()
     if name.lower() not in known:
-        raise UnknownNameError("recipe", name, known)
+        raise UnknownNameError("recipe", name, (*known, *TORCH_RECIPES))
     path = assets_dir("models") / name.lower() / "recipe.py"
     spec = importlib.util.spec_from_file_location(f"pytest_tinyml_recipe_{name.lower()}", path)
     if spec is None or spec.loader is None:

@@ -12,6 +12,7 @@ import pytest
 from pytest_tinyml.assets import assets_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_tinyml.engines.sources import EngineSources
@@ -25,12 +26,21 @@ tml_engine *shim_engine(void) { return &tml_the_engine; }
 """
 
 
-def load_engine(generated: EngineSources, folder: Path, *, strict: bool = False) -> ctypes.CDLL:
-    """Compile and load what was generated; every warning of ours is an error, with `strict` those of the rest too."""
+def load_engine(
+    generated: EngineSources, folder: Path, *, strict: bool = False, compiled: Sequence[Path] = ()
+) -> ctypes.CDLL:
+    """Compile and load what was generated; every warning of ours is an error, with `strict` those of the rest too.
+
+    Args:
+        generated: what is compiled.
+        folder: for what comes out of it; made if it is absent.
+        strict: see above.
+        compiled: objects to be linked besides, see `compile_kernels`.
+    """
     dirs = (*generated.include_dirs, generated.engine_dir, assets_dir("firmware") / "core" / "include")
     includes = [f"-I{path}" for path in dirs]
     others = STRICT if strict else ("-std=c11",)
-    objects = []
+    objects = list(compiled)
     folder.mkdir(parents=True, exist_ok=True)
     for source, flags in [
         *((s, STRICT) for s in generated.own_sources),
@@ -59,6 +69,16 @@ def load_engine(generated: EngineSources, folder: Path, *, strict: bool = False)
         timeout=120,
     )
     return ctypes.CDLL(str(library))
+
+
+def compile_kernels(folder: Path, out: Path) -> tuple[Path, ...]:
+    """Compile all C of a folder with every warning as an error, once for many networks; returns the objects."""
+    objects = []
+    for source in sorted(folder.glob("*.c")):
+        objects.append(out / f"{source.stem}.o")
+        command = ["cc", *STRICT, "-O3", "-fPIC", "-fvisibility=hidden", "-c", str(source), "-o", str(objects[-1])]
+        subprocess.run(command, check=True, timeout=120)
+    return tuple(objects)
 
 
 class Engine(ctypes.Structure):

@@ -1,8 +1,7 @@
 """Front end of engine ``espdl-c``: an .espdl becomes calls to kernels of ``firmware/engines/layers/pot``.
 
-Shapes are those of ESP-DL at run time: channels last, batch 1. They are computed from the input on, because esp-ppq
-writes wrong ones for transposed activations. Everything is checked that the kernels rely on: that tensors fit together,
-and that no accumulator can overflow.
+Shapes are ESP-DL's: channels last, batch 1. They are computed from the input on, because esp-ppq writes wrong ones for
+transposed activations. What the kernels rely on is checked: that tensors fit together, and no sum can overflow.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
-from pytest_tinyml.engines.espdlweights import array_of, filters_of, overflows
+from pytest_tinyml.engines.espdlweights import array_of, filters_of, overflows, table_of
 from pytest_tinyml.engines.layers import ESPDL_C
 from pytest_tinyml.engines.layers.ir import Network, Step, Value, ValueType
 from pytest_tinyml.engines.layers.potexp import of_bits
@@ -41,14 +40,19 @@ def read_espdl(model: Model) -> Network:
         ModelError: not an .espdl, damaged, or tensors that do not fit together.
         UnsupportedOperatorError: an operator, or a variant of one, that no kernel computes.
     """
-    return _Reader(model, parse(model.data, model.name)).network()
+    return network_of(parse(model.data, model.name), model.name)
+
+
+def network_of(graph: EspdlGraph, name: str) -> Network:
+    """Return the network of an .espdl that has been read; `name` is for messages. Raises what `read_espdl` does."""
+    return _Reader(graph, name).network()
 
 
 class _Reader:
     """One pass over one graph."""
 
-    def __init__(self, model: Model, graph: EspdlGraph) -> None:
-        self.model, self.graph = model, graph
+    def __init__(self, graph: EspdlGraph, name: str) -> None:
+        self.graph, self.name = graph, name
         self.values: list[Value] = []
         self.index: dict[str, int] = {}
         self.position = 0
@@ -60,7 +64,7 @@ class _Reader:
     def network(self) -> Network:
         entry = self._activation(self.graph.input_name, self.graph.input.shape, self.feature)
         if self.graph.input.dtype != self.feature:
-            msg = f"{self.model.name}: its input is {self.graph.input.dtype}, its operators take {self.feature}"
+            msg = f"{self.name}: its input is {self.graph.input.dtype}, its operators take {self.feature}"
             raise ModelError(msg)
         steps = []
         for position, node in enumerate(self.graph.nodes):
@@ -69,7 +73,7 @@ class _Reader:
         output = self.index.get(self.graph.output_name, -1)
         expected = (self.graph.output.shape, self.graph.output.dtype)
         if output < 0 or (self.values[output].shape, self.values[output].dtype) != expected:
-            msg = f"{self.model.name}: its output {self.graph.output_name!r} is not what its operators compute"
+            msg = f"{self.name}: its output {self.graph.output_name!r} is not what its operators compute"
             raise ModelError(msg)
         return Network(
             engine=ESPDL_C,
@@ -83,20 +87,19 @@ class _Reader:
     def _read(self, node: Node) -> Step:
         if len(node.outputs) != 1 or not node.inputs:
             self._refuse("it has several outputs, or no input")
-        if self.graph.bits == 8 and "lut" in node.attributes:  # noqa: PLR2004 - the runtime takes tables of 8 bits only
-            return self.table()
-        read = _READERS.get(node.kind)
+        # ESP-DL takes the table of any operator of 8 bits; of 16 bits, only LUT has one.
+        read = _Reader.table if self.feature == "int8" and "lut" in node.attributes else _READERS.get(node.kind)
         if read is None:
             self._refuse("the integer kernels have no such operator")
         try:
             return read(self)
         except (KeyError, ValueError, IndexError) as error:
             # What an operator says of itself is not checked by the parser: a missing attribute, a shape that cannot be.
-            msg = f"{self.model.name}: operator {self.position} {node.kind}: {type(error).__name__}: {error}"
+            msg = f"{self.name}: operator {self.position} {node.kind}: {type(error).__name__}: {error}"
             raise ModelError(msg) from error
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise refusal(self.model.name, "espdl", ESPDL_C, self.position, self.node.kind, reason)
+        raise refusal(self.name, "espdl", ESPDL_C, self.position, self.node.kind, reason)
 
     def _activation(self, name: str, shape: tuple[int, ...], dtype: ValueType) -> int:
         self.values.append(Value(name=name, dtype=dtype, shape=shape))
@@ -233,16 +236,8 @@ class _Reader:
 
     def table(self) -> Step:
         source = self._source()
-        table = array_of(self.graph.constants[str(self.node.attributes["lut"])])
-        span = 1 << self.graph.bits
-        step = span // (len(table) - 1) if len(table) > 1 else 0
-        if self.feature == "int8":
-            step = 1 if len(table) == span else 0
-        if table.dtype.name != self.feature or not step or step & (step - 1):
-            self._refuse(f"its table has {len(table)} entries of type {table.dtype.name}")
-        params = {"count": prod(source.shape), "step_shift": step.bit_length() - 1, "half_even": self.half_even}
-        if self.feature == "int16" and len(table) == span:
-            table = np.append(table, table[-1])
+        table, shift = table_of(self.graph.constants[str(self.node.attributes["lut"])], self.graph.bits)
+        params = {"count": prod(source.shape), "step_shift": shift, "half_even": self.half_even}
         return self._step("lut", source.shape, params, self._data(table, self.feature, "table"))
 
     def rescale(self) -> Step:
