@@ -137,12 +137,15 @@ def check_limits(plan: Plan, settings: Settings) -> None:
 
 
 def check_task(plan: Plan, settings: Settings) -> None:
-    """Refuse a limit of classes for a regression, and the other way round.
+    """Refuse a limit of classes for a regression, and the other way round, and a board that has nothing but classes.
 
     Raises:
         UsageError: with the limit that there is for it.
     """
     regression = plan.model.task == "regression"
+    if regression and plan.tolerance.labels_only:
+        msg = f"board {plan.kind.name!r} answers with labels, but model {plan.model.name!r} is a regression"
+        raise UsageError(msg)
     wrong, right = ("--tinyml-min-top1", "--tinyml-max-rmse")[:: 1 if regression else -1]
     if (settings.min_top1 if regression else settings.max_rmse) is not None:
         msg = f"{wrong} is not for model {plan.model.name!r}, whose task is {plan.model.task}: use {right}"

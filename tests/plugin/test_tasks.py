@@ -182,6 +182,14 @@ def test_refused_options(project: Project, arguments: tuple[str, ...], message: 
     assert refusal(project.run(*RUN, *arguments)).startswith(message)
 
 
+def test_a_board_with_labels_only(project: Project) -> None:
+    """A board that answers with labels cannot be compared in values: nothing would be, and everything would pass."""
+    _write(project, "float32", "value", targets=np.zeros(SAMPLES))
+    board = ("--board", "http-client", "--tinyml-option", "answers=labels")
+    message = refusal(project.run(*board, *REGRESSION[2:]))
+    assert "board 'http-client' answers with labels, but model 'shaped' is a regression" == message
+
+
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
