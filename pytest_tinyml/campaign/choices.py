@@ -47,12 +47,21 @@ def usable_kind(registry: Registry, name: str, device: Mapping[str, str] | None 
         UsageError: something that it needs is missing.
     """
     kind = registry.get(name)
-    missing = missing_for(kind, device or {})
+    require(kind, device or {})
+    return kind
+
+
+def require(kind: BoardKind, device: Mapping[str, str]) -> None:
+    """Refuse a kind of board that this computer cannot use; `device` as in `BoardRequest`.
+
+    Raises:
+        UsageError: something that it needs is missing.
+    """
+    missing = missing_for(kind, device)
     if missing:
         lines = "\n".join(f"  {item.what}: {item.install}" for item in missing)
-        msg = f"board {name!r} cannot be used on this computer; it needs\n{lines}"
+        msg = f"board {kind.name!r} cannot be used on this computer; it needs\n{lines}"
         raise UsageError(msg)
-    return kind
 
 
 def parse_task(text: str) -> Task:

@@ -7,7 +7,9 @@ from math import floor
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import BoardRequest, engine_for, resolution_of, to_nobody
-from pytest_tinyml.campaign.choices import check_choices, choose_model, usable_kind
+from pytest_tinyml.boards.boardmap import BoardMap
+from pytest_tinyml.campaign.choices import choose_model
+from pytest_tinyml.campaign.desk import asked_boards
 from pytest_tinyml.campaign.reference import ReferenceRun
 from pytest_tinyml.campaign.run import Campaign
 from pytest_tinyml.campaign.samples import SampleEncoder, check_shapes
@@ -36,6 +38,9 @@ INEXACT: Final = Tolerance(lsb=32, absolute=1e-5)
 """Against a reference with other kernels; docs/benchmarks.md has the largest differences seen: 25 LSB and 1.8e-6."""
 
 
+NO_BOARDS: Final = BoardMap()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is to be done, checked as far as that is possible without a board.
@@ -54,6 +59,7 @@ class Plan:
         host: address that the image server listens on; None lets the board choose by the route to it.
         device: where real hardware is, see `BoardRequest.device`; several boards' values have ``|`` between them.
         say: tells the user what a board waits for, see `BoardRequest.say`.
+        id: of the board in the user's file of boards; empty for any of its kind.
     """
 
     kind: BoardKind
@@ -69,6 +75,12 @@ class Plan:
     host: str | None = None
     device: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], object] = to_nobody
+    id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the board was asked for as: its id, or its kind's name."""
+        return self.id or self.kind.name
 
     @property
     def verifiable(self) -> bool:
@@ -104,21 +116,22 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     options: Mapping[str, str] | None = None,
     host: str | None = None,
     device: Mapping[str, str] | None = None,
+    desk: BoardMap = NO_BOARDS,
 ) -> list[Plan]:
-    """Look everything up and refuse what cannot work, for all kinds of boards before the first is used.
+    """Look everything up and refuse what cannot work, for all boards before the first is used.
 
     Returns:
-        A plan per kind of board, in their order; model, data set and reference are the same objects.
+        A plan per board, in their order; model, data set and reference are the same objects.
 
     Raises:
         UsageError: with one message that says what is wrong and what would do.
     """
-    kinds = [usable_kind(registry, name, device) for name in boards]
-    for kind in kinds:
-        check_choices(kind, link=link, clock=clock, options=options or {})
+    asked = asked_boards(
+        registry, desk, boards, link=link, clock=clock, count=count, options=options or {}, device=device or {}
+    )
     chosen = choose_model(model, preprocess, task)
-    for kind in kinds:
-        kind.check(chosen)
+    for each in asked:
+        each.kind.check(chosen)
     data = load_dataset(dataset, shape=chosen.input.shape[1:]) if isinstance(dataset, str) else dataset
     if data.images.dtype.kind == "f" and chosen.preprocess.assumed:
         # No card says otherwise, and float samples are not pixels.
@@ -128,24 +141,27 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     _ = runtime.runtime_version  # says what is missing
     return [
         Plan(
-            kind=kind,
+            kind=each.kind,
+            id=each.id,
             model=chosen,
             dataset=data,
             samples=min(limit or len(data), len(data)),
             reference=runtime,
             tolerance=_as_printed(
-                _tolerance(_usual_tolerance(kind, chosen, runtime, options or {}), max_lsb=max_lsb, max_abs=max_abs),
-                resolution_of(kind, options or {}),
+                _tolerance(
+                    _usual_tolerance(each.kind, chosen, runtime, each.options), max_lsb=max_lsb, max_abs=max_abs
+                ),
+                resolution_of(each.kind, each.options),
                 chosen.output,
             ),
-            link=link or kind.links[0],
+            link=each.link or each.kind.links[0],
             clock=clock,
             count=count,
-            options=options or {},
+            options=each.options,
             host=host,
-            device=device or {},
+            device=each.device,
         )
-        for kind in kinds
+        for each in asked
     ]
 
 
@@ -252,6 +268,7 @@ def make_campaign(plan: Plan, *, journal: Path, work_dir: Path, timeout_s: float
     reference = ReferenceRun(plan.reference, plan.model, plan.dataset, encoder, samples=plan.samples)
     settings = CampaignSettings(
         kind=plan.kind.name,
+        id=plan.id,
         engine=engine_for(plan.kind, plan.model, plan.options),
         link=plan.link,
         clock=plan.clock,

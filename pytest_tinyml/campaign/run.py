@@ -110,7 +110,7 @@ class Campaign:
             dataset_sha256=self.dataset.sha256,
             samples=self.settings.samples,
             preprocess=repr(self.model.preprocess),
-            board=self.settings.kind,
+            board=f"{self.settings.kind} {self.settings.id}".rstrip(),
             engine=identity.engine,
             link=self.settings.link + (" (labels)" if self.settings.tolerance.labels_only else ""),
             clock=identity.clock.name.lower(),

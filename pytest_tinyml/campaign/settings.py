@@ -21,6 +21,7 @@ class CampaignSettings:
         restarts: how often a board is started again without an answer in between, not counting a sample that kills it.
         lease_s: seconds after which an unanswered sample is offered to another board.
         tolerance: how far the boards may be from the reference.
+        id: of the board in the user's file of boards, part of the run's identity; empty for any of its kind.
         verifiable: the boards can be asked what they run; otherwise their identity is not checked.
         canaried: they answer canaries.
         resolution: how far the outputs that a board gives may be from those that it computed, in their unit; 0 if it
@@ -36,6 +37,7 @@ class CampaignSettings:
     restarts: int = 2
     lease_s: float = 120.0
     tolerance: Tolerance = Tolerance()  # noqa: RUF009 - frozen
+    id: str = ""
     verifiable: bool = True
     canaried: bool = True
     resolution: float = 0.0

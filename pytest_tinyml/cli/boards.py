@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tinyml.boards.boardmap import FILE, BoardMap, read_board_map
 from pytest_tinyml.boards.registry import Registry, registered
 from pytest_tinyml.cli.screen import missing_lines, together, wrapped
 
@@ -12,17 +14,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_tinyml.boards.base import BoardKind
+    from pytest_tinyml.boards.boardmap import DeskBoard
 
 
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Declare the command."""
     command = commands.add_parser("boards", help="list the boards, and what each lacks on this computer")
+    command.add_argument(
+        "--boards", metavar="FILE", type=Path, help=f"boards of a desk by name (default: {FILE} of this folder, if any)"
+    )
     command.set_defaults(action=run)
 
 
-def run(_: argparse.Namespace) -> None:
-    """Print a few lines per board, and one per missing thing with the command that installs it."""
+def run(options: argparse.Namespace) -> None:
+    """Print a few lines per board, and one per missing thing with the command that installs it.
+
+    Raises:
+        UsageError: the file of boards cannot be used.
+    """
     registry = registered(Registry())
+    path = options.boards or Path(FILE)
+    desk = BoardMap()
+    if options.boards is not None or path.is_file():
+        desk = read_board_map(path, registry.names())
+        # Kinds that only the file knows are listed with the others.
+        for board in desk.boards:
+            if board.connected:
+                desk.kind(board.id, registry)
     width = max(len(name) for name in registry.names())
     for name in registry.names():
         kind = registry.get(name)
@@ -30,6 +48,23 @@ def run(_: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {'not ready' if missing else 'ready'}")
         for line in [*wrapped(kind.summary), *wrapped(together(_facts(kind), "; ")), *missing_lines(missing)]:
             print(line)
+    if desk.boards:
+        print(f"\nboards of {desk.path}")
+        width = max(len(board.id) for board in desk.boards)
+        for board in desk.boards:
+            print(f"{board.id:<{width}}  {'' if board.connected else 'not connected'}".rstrip())
+            for line in wrapped(together(_said(board), "; ")):
+                print(line)
+
+
+def _said(board: DeskBoard) -> list[str]:
+    """Return what the file says of a board."""
+    found = [board.board, *([board.place] if board.place else []), *([f"link {board.link}"] if board.link else [])]
+    if board.options:
+        found.append(_listed("option", [f"{key}={value}" for key, value in board.options.items()]))
+    if board.tags:
+        found.append(_listed("tag", board.tags))
+    return [*found, *([board.notes] if board.notes else [])]
 
 
 def _facts(kind: BoardKind) -> list[str]:

@@ -156,6 +156,7 @@ def _board(campaign: Campaign, identity: Identity | None) -> dict[str, Any]:
     """Describe the board; what it did not get to say is None."""
     return {
         "name": campaign.settings.kind,
+        "id": campaign.settings.id or None,
         "engine": campaign.settings.engine if identity is None else identity.engine,
         "verified": campaign.settings.verifiable and identity is not None,
         "clock": _clock(identity),

@@ -117,7 +117,7 @@ def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
 
 def _names(found: Sequence[dict[str, Any]]) -> list[str]:
     """Return what tells the runs apart: board, model, or both."""
-    both = [(results["board"]["name"], results["model"]["name"]) for results in found]
+    both = [(results["board"]["id"] or results["board"]["name"], results["model"]["name"]) for results in found]
     if len({model for _, model in both}) == 1:
         return [board for board, _ in both]
     return [model if len({board for board, _ in both}) == 1 else f"{board}-{model}" for board, model in both]

@@ -56,7 +56,8 @@ def verdict(results: dict[str, Any]) -> str:
 def _headline(results: dict[str, Any]) -> str:
     board, model, data = results["board"], results["model"], results["dataset"]
     chip = board["chip"] or "which did not say what it is"
-    where = f"{board['name']} (engine {board['engine']}, {chip}, link {board['link']})"
+    name = board["name"] if board["id"] is None else f"{board['id']}, {board['name']}"
+    where = f"{name} (engine {board['engine']}, {chip}, link {board['link']})"
     samples = f"{results['metrics']['count']:,} of {data['count']:,} {data['name']}"
     return f"{verdict(results)}: {model['name']} on {where}, {samples}"
 

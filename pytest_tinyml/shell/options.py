@@ -130,6 +130,8 @@ OPTIONS = (
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
     Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
+    Option(name="boards", metavar="FILE", parse=Path, default=None,
+           help="the boards of this desk by name, for --board (default: the project's tinyml-boards.toml, if it has one)"),
            help="a board-specific setting; may be given several times"),
 )  # fmt: skip
 
@@ -164,6 +166,7 @@ class Settings:
     report: Path
     journal: Path
     fresh: bool
+    boards_file: Path | None
     option: Mapping[str, str]
 
 
@@ -190,7 +193,8 @@ def add_options(parser: pytest.Parser) -> None:
         "--board",
         metavar="NAME[,NAME]",
         default=None,
-        help="run the tests that use a board on this one, or on each of these (tinyml boards lists them)",
+        help="run the tests that use a board on this one, or on each of these (tinyml boards lists them); tag:WORD is "
+        "all that have the tag",
     )
     parser.addini("tinyml_board", "default for --board", type="linelist", default=[])
     for option in OPTIONS:
@@ -242,8 +246,10 @@ def read_settings(config: pytest.Config, boards: str) -> Settings:
     here = config.invocation_params.dir
     project = here if config.inipath is None else config.rootpath
     typed = {key: config.getoption(f"tinyml_{key}") is not None for key in values}
-    for key in ("report", "journal"):
-        values[key] = (here if typed[key] else project) / values[key]
+    for key in ("report", "journal", "boards"):
+        if values[key] is not None:
+            values[key] = (here if typed[key] else project) / values[key]
+    values["boards_file"] = values.pop("boards")
 
     def located(key: str, name: str) -> str:
         configured = not typed[key] and config.getini(f"tinyml_{key}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_tinyml.boards.boardmap import FILE, BoardMap, read_board_map
 from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.campaign.plan import make_campaign, make_plans
 from pytest_tinyml.errors import TinymlError, UsageError
@@ -41,11 +42,14 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
     made: list[tuple[str, Plan, Campaign, Path, Talk]] = []
     try:
         config.hook.pytest_tinyml_boards(registry=registry)
+        desk = _desk(config, settings, registry)
+        boards = desk.expand(settings.boards)
         plans: list[Plan] = []
         for model in settings.models:
             plans += make_plans(
                 registry,
-                boards=settings.boards,
+                boards=boards,
+                desk=desk,
                 model=model,
                 dataset=plans[0].dataset if plans else settings.dataset,
                 reference=settings.reference,
@@ -55,14 +59,14 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
                 max_abs=settings.max_abs,
                 task=settings.task,
                 link=settings.link,
-                clock=_clock(settings, [registry.get(name) for name in settings.boards]),
+                clock=_clock(settings, [desk.kind(name, registry) for name in boards]),
                 count=settings.count,
                 options=settings.option,
                 host=settings.host,
                 device=device_options(config) | ({"flasher": settings.flasher} if settings.flasher else {}),
             )
         # All models of a board one after the other: between them it need not be another one's turn.
-        plans.sort(key=lambda plan: settings.boards.index(plan.kind.name))
+        plans.sort(key=lambda plan: boards.index(plan.name))
         names = run_names(plans)
         for plan in plans:
             check_limits(plan, settings)
@@ -94,9 +98,9 @@ def run_names(plans: Sequence[Plan]) -> list[str]:
     Raises:
         UsageError: two models have one name.
     """
-    boards = {plan.kind.name for plan in plans}
+    boards = {plan.name for plan in plans}
     models = {plan.model.name for plan in plans}
-    both = [(plan.kind.name, plan.model.name) for plan in plans]
+    both = [(plan.name, plan.model.name) for plan in plans]
     twice = next((pair for pair in both if both.count(pair) > 1), None)
     if twice is not None:
         msg = f"--tinyml-model: two models are called {twice[1]!r}; rename one, so that they can be told apart"
@@ -104,6 +108,15 @@ def run_names(plans: Sequence[Plan]) -> list[str]:
     if len(models) == 1:
         return [board for board, _ in both]
     return [model if len(boards) == 1 else f"{board}-{model}" for board, model in both]
+
+
+def _desk(config: pytest.Config, settings: Settings, registry: Registry) -> BoardMap:
+    """Read the file of boards that was named, or the project's if it has one."""
+    folder = config.invocation_params.dir if config.inipath is None else config.rootpath
+    path = settings.boards_file or folder / FILE
+    if settings.boards_file is None and not path.is_file():
+        return BoardMap()
+    return read_board_map(path, registry.names())
 
 
 def _clock(settings: Settings, kinds: Sequence[BoardKind]) -> str | None:
@@ -123,7 +136,7 @@ def check_limits(plan: Plan, settings: Settings) -> None:
     Raises:
         UsageError: with the limit in the other unit, or the clock that would do.
     """
-    name, counts = plan.kind.name, plan.expected_clock
+    name, counts = plan.name, plan.expected_clock
     if settings.max_latency is not None and counts == INSTRUCTIONS:
         msg = f"{LIMIT_US} is in microseconds, but board {name!r} counts instructions: use {LIMIT_COUNT} N"
         raise UsageError(msg)
