@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_tinyml.preprocess import input_tensors
+from pytest_tinyml.verdict.compare import predictions
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def count_correct(model: Model, dataset: Dataset) -> tuple[int, str]:
-    """Classify a labelled data set and count the samples whose largest output (the first of equals) is at the label.
+    """Classify a labelled data set and count the samples whose class, as in a verdict, is the label.
 
     Args:
         model: int8 models are run by TensorFlow Lite Micro, float models by LiteRT.
@@ -31,7 +32,7 @@ def count_correct(model: Model, dataset: Dataset) -> tuple[int, str]:
         scores, runtime = _litert(model.data, inputs), f"litert {version('ai-edge-litert')}"
     else:
         scores, runtime = _tflm(model.data, inputs), f"tflm {version('tflite-micro')}"
-    return int(np.sum(scores.reshape(len(dataset), -1).argmax(axis=1) == dataset.labels)), runtime
+    return int(np.sum(predictions(scores, model.output) == dataset.labels)), runtime
 
 
 def _tflm(data: bytes, inputs: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
