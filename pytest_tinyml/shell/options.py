@@ -87,16 +87,17 @@ def _key_and_value(text: str) -> tuple[str, str]:
 
 OPTIONS = (
     Option(name="model", metavar="MODEL", parse=str, default=("s0-ptq",), many=True,
-           help="zoo name (tinyml models list) or a .tflite file; may be given several times, for a run each"),
+           help="zoo name (tinyml models list), a .tflite or an .espdl file; may be given several times, for a run each"),
     Option(name="dataset", metavar="DATA", parse=str, default="mnist-28k",
-           help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files"),
+           help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files or of photographs by class"),
     Option(name="preprocess", metavar="SPEC", parse=str, default=None,
            help="how pixels become the input, where the model has no card: scale:255, l2axis1 or none"),
     Option(name="task", metavar="TASK", parse=str, default=None,
            help="what the outputs mean, where the model has no card: classification (the default) or regression"),
     Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
-    Option(name="reference", metavar="NAME", parse=str, default="tflm",
-           help="what the board is compared with: tflm, litert or litert-ref"),
+    Option(name="reference", metavar="NAME", parse=str, default=None,
+           help="what the board is compared with: tflm, litert or litert-ref, or espdl for .espdl models (default: tflm, "
+           "or espdl)"),
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
            help="difference tolerated per quantised output, in steps (default: 0 against tflm)"),
     Option(name="max-abs", metavar="X", parse=_not_negative, default=None,
@@ -129,9 +130,9 @@ OPTIONS = (
            help="folder for results.json and logs; with several boards or models, of a folder for each"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
-    Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
     Option(name="boards", metavar="FILE", parse=Path, default=None,
            help="the boards of this desk by name, for --board (default: the project's tinyml-boards.toml, if it has one)"),
+    Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
            help="a board-specific setting; may be given several times"),
 )  # fmt: skip
 
@@ -146,7 +147,7 @@ class Settings:
     preprocess: str | None
     task: str | None
     limit: int | None
-    reference: str
+    reference: str | None
     max_lsb: int | None
     max_abs: float | None
     link: str | None
@@ -165,8 +166,8 @@ class Settings:
     submit_timeout: float
     report: Path
     journal: Path
-    fresh: bool
     boards_file: Path | None
+    fresh: bool
     option: Mapping[str, str]
 
 
