@@ -10,6 +10,7 @@ from pytest_tinyml.boards.crossbuild import Part, build_part, name_functions, us
 from pytest_tinyml.boards.flashers import Target, make_flasher, missing_flasher
 from pytest_tinyml.boards.probed import ProbedBoard
 from pytest_tinyml.boards.serialport import missing_pyserial
+from pytest_tinyml.engines import stedgeai
 from pytest_tinyml.engines.select import engine_of, sources_for
 from pytest_tinyml.errors import BoardCrashedError, UnknownNameError, UsageError
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import BuildFacts, Missing
     from pytest_tinyml.boards.flashers import Flasher
+    from pytest_tinyml.engines.sources import EngineSources
     from pytest_tinyml.errors import BoardError
     from pytest_tinyml.records import Model
 
 NAME: Final = "nucleo-f446re"
 CHIP: Final = "STM32F446"
 BAUD: Final = 921_600
+_GENERATED: Final = "generated"
 _PORTABLE: Final = "portable"
 _CYCLES: Final = "cycles"
 _BUS_HZ: Final = 45_000_000
@@ -49,7 +52,7 @@ class NucleoBoard(ProbedBoard):
         request: what it shall be; `BoardRequest.device` says where it is, and has ``flasher``.
 
     Raises:
-        UnknownNameError: there is no such kernels or flasher.
+        UnknownNameError: there is no such engine, kernels or flasher.
         UsageError: the part cannot have this baud rate.
     """
 
@@ -60,6 +63,7 @@ class NucleoBoard(ProbedBoard):
         """Build and open nothing."""
         super().__init__(NAME, request, baud=baud_of(request.device))
         _one_of("kernels", request.options.get("kernels"), (PART.kernels, _PORTABLE))
+        _one_of("engine", request.options.get("engine"), (_GENERATED, stedgeai.ENGINE))
         missing_flasher(request.device.get("flasher"))
         self._firmware: firmware.Firmware | None = None
         self.facts: BuildFacts | None = None
@@ -78,6 +82,7 @@ class NucleoBoard(ProbedBoard):
         Raises:
             DoesNotFitError: too large for the part; names the boards that have room.
             BuildError: it does not compile.
+            MissingToolError: ST's tool was asked for, and is not installed.
         """
         wanted = {"TML_BAUD": str(self.baud)}
         if self.request.clock in {None, _CYCLES}:
@@ -85,7 +90,7 @@ class NucleoBoard(ProbedBoard):
         fault = self.request.options.get("fault")
         if fault is not None:
             wanted["TML_FAULTS_WANTED"] = f'"{fault}"'
-        generated = sources_for(self.request.model, self.request.options.get("kernels", PART.kernels))
+        generated = generated_for(self.request.model, self.request.options)
         built, self.facts = build_part(
             PART, generated, usable_toolchain(PART.toolchains), faults=fault is not None, definitions=wanted
         )
@@ -106,13 +111,14 @@ class NucleoKind:
     """See the module."""
 
     name = NAME
-    summary = "NUCLEO-F446RE at its ST-LINK: STM32F446, 180 MHz (engine: generated C, CMSIS-NN)"
+    summary = "NUCLEO-F446RE at its ST-LINK: STM32F446, 180 MHz (engine: generated C with CMSIS-NN, or ST's own)"
     engine = "aot"
     kernels = PART.kernels
     hardware = True
     links: tuple[str, ...] = ("serial",)
     clocks: tuple[str, ...] = (_CYCLES, "wall")
     options: Mapping[str, str] = {
+        "engine": f"{_GENERATED} C (default), or {stedgeai.ENGINE}: what ST's tool makes of the model",
         "kernels": "whose kernels compute the network: the vendor's (default), or portable",
         "fault": "a failure to plant, e.g. wild-write@100 or hang#17; firmware/apps/common/faults.h has all",
     }
@@ -136,8 +142,7 @@ class NucleoKind:
 
     def engine_for(self, model: Model, options: Mapping[str, str]) -> str:
         """See `boards.base.engine_for`."""
-        del options
-        return engine_of(model)
+        return stedgeai.ENGINE if options.get("engine") == stedgeai.ENGINE else engine_of(model)
 
     def linked(self, model: Model, work_dir: Path) -> firmware.Firmware:
         """See `boards.base.LinkedKind`."""
@@ -146,6 +151,18 @@ class NucleoKind:
     def create(self, request: BoardRequest) -> NucleoBoard:
         """See `BoardKind.create`."""
         return NucleoBoard(request)
+
+
+def generated_for(model: Model, options: Mapping[str, str]) -> EngineSources:
+    """Return what executes a model on the part, by the board's options.
+
+    Raises:
+        MissingToolError: ST's tool was asked for, and is not installed.
+        ModelError: the engine cannot execute the model.
+    """
+    if options.get("engine") == stedgeai.ENGINE:
+        return stedgeai.sources_for(model)
+    return sources_for(model, options.get("kernels", PART.kernels))
 
 
 def baud_of(device: Mapping[str, str]) -> int:

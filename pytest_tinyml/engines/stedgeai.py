@@ -24,6 +24,7 @@ from pytest_tinyml.engines.sources import EngineSources, from_record, to_record
 from pytest_tinyml.engines.stedgeaireport import Footprint, kernels_of, read_footprint
 from pytest_tinyml.errors import BuildError, MissingToolError, ModelError, UsageError
 from pytest_tinyml.firmware.build import first_error, run_step
+from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,7 @@ def run_tool(tool: Tool, words: Sequence[str], model: Model, folder: Path) -> Pa
         tool: ST's.
         words: command, and what it takes beside the model.
         model: a .tflite.
-        folder: for the model, the tool's workspace, its output and its log; exists.
+        folder: for the model, the tool's workspace and its output; exists.
 
     Returns:
         The folder of its output.
@@ -144,14 +145,13 @@ def run_tool(tool: Tool, words: Sequence[str], model: Model, folder: Path) -> Pa
     places = ["--output", str(output), "--workspace", str(folder / "workspace")]
     command = [str(tool.program), words[0], "--model", str(path), *target, "--name", "network", *places, *words[1:]]
     code, said = run_step(command, cwd=folder)
-    log = folder / "stedgeai.log"
-    log.write_text(said, encoding="utf-8")
     refusal = _REFUSAL.search(said)
     if code != 0 and refusal:
         msg = f"{model.name}: refused by engine {ENGINE!r}: {refusal[1]}"
         raise ModelError(msg)
     if code != 0:
-        kept = Path(tempfile.mkstemp(prefix="stedgeai-", suffix=".log")[1])
+        kept = cache_dir() / ENGINE / f"{model.sha256[:16]}-failed.log"
+        kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(said, encoding="utf-8")
         msg = f"{tool.program.name} {words[0]} fails on {model.name}: {first_error(said)}"
         raise BuildError(msg, kept)

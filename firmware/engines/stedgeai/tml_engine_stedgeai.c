@@ -1,8 +1,9 @@
-/* Engine "stedgeai": the network that ST's tool generated, behind the core's vtable (pytest_tinyml/engines/stedgeai.py).
+/* Engine "stedgeai": the network that ST's tool generated, behind the core's vtable
+ * (pytest_tinyml/engines/stedgeai.py).
  *
  * ST Edge AI Core, and X-CUBE-AI from 7.1 on, write a network with one of two interfaces: ai_network_* (network.h with
- * ai_platform.h), or stai_network_* (network.h with stai.h). stedgeai_engine_config.h is generated beside the network and
- * says which. */
+ * ai_platform.h), or stai_network_* (network.h with stai.h). stedgeai_engine_config.h is generated beside the network
+ * and says which. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,7 @@ static void wake_crc_unit(void) {
     (void)RCC_AHB1ENR; /* the clock is there two cycles after the write */
 }
 #else
-static void wake_crc_unit(void) {
-}
+static void wake_crc_unit(void) {}
 #endif
 
 static const char *failure = "";
@@ -40,7 +40,8 @@ static const char *failure = "";
 #define OWN_OUTPUT (!((STAI_NETWORK_FLAGS) & (STAI_FLAG_OUTPUTS)))
 _Static_assert(STAI_NETWORK_IN_NUM == 1 && STAI_NETWORK_OUT_NUM == 1, "one input, one output");
 _Static_assert(STAI_NETWORK_IN_1_SIZE_BYTES == TML_STEDGEAI_INPUT_BYTES, "the tool changed the input's type or shape");
-_Static_assert(STAI_NETWORK_OUT_1_SIZE_BYTES == TML_STEDGEAI_OUTPUT_BYTES, "the tool changed the output's type or shape");
+_Static_assert(STAI_NETWORK_OUT_1_SIZE_BYTES == TML_STEDGEAI_OUTPUT_BYTES,
+               "the tool changed the output's type or shape");
 _Static_assert(STAI_NETWORK_ACTIVATIONS_NUM == 1, "generate without --memory-pool: one buffer of activations");
 
 #else
@@ -200,7 +201,8 @@ static const void *stedgeai_output(tml_engine *engine) {
 
 static uint32_t stedgeai_arena_bytes(const tml_engine *engine) {
     (void)engine;
-    return ACTIVATIONS_BYTES + (OWN_INPUT ? TML_STEDGEAI_INPUT_BYTES : 0) + (OWN_OUTPUT ? TML_STEDGEAI_OUTPUT_BYTES : 0);
+    return ACTIVATIONS_BYTES + (OWN_INPUT ? TML_STEDGEAI_INPUT_BYTES : 0) +
+           (OWN_OUTPUT ? TML_STEDGEAI_OUTPUT_BYTES : 0);
 }
 
 static const char *stedgeai_why(const tml_engine *engine) {
