@@ -87,7 +87,7 @@ def _key_and_value(text: str) -> tuple[str, str]:
 
 OPTIONS = (
     Option(name="model", metavar="MODEL", parse=str, default=("s0-ptq",), many=True,
-           help="zoo name (tinyml models list), a .tflite or an .espdl file; may be given several times, for a run each"),
+           help="zoo name (tinyml models list), a .tflite or .espdl file; may be given several times, for a run each"),
     Option(name="dataset", metavar="DATA", parse=str, default="mnist-28k",
            help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files or of photographs by class"),
     Option(name="preprocess", metavar="SPEC", parse=str, default=None,
@@ -96,8 +96,8 @@ OPTIONS = (
            help="what the outputs mean, where the model has no card: classification (the default) or regression"),
     Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
     Option(name="reference", metavar="NAME", parse=str, default=None,
-           help="what the board is compared with: tflm, litert or litert-ref, or espdl for .espdl models (default: tflm, "
-           "or espdl)"),
+           help="what the board is compared with: tflm, litert, litert-ref, or espdl for .espdl models (default: tflm or "
+           "espdl)"),
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
            help="difference tolerated per quantised output, in steps (default: 0 against tflm)"),
     Option(name="max-abs", metavar="X", parse=_not_negative, default=None,
