@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import Missing
-from pytest_tinyml.boards.espemulated import EmulatedBoard
-from pytest_tinyml.boards.espidf import WALL
+from pytest_tinyml.boards.espapps import tflm_application
+from pytest_tinyml.boards.espemulated import APPLICATION, SETTINGS, EmulatedBoard
+from pytest_tinyml.boards.espidf import APP_BYTES, PSRAM_BYTES, WALL
+from pytest_tinyml.boards.espkind import missing_packages
 from pytest_tinyml.engines.tflmops import operators_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Esp32QemuKind:
     links: tuple[str, ...] = ("http",)
     clocks: tuple[str, ...] = (WALL,)
     options: Mapping[str, str] = {}
+    memories: Mapping[str, int] = {"flash": APP_BYTES, "RAM": PSRAM_BYTES}
     embedded_services = "idf,qemu"
     """The services of pytest-embedded that a board of this kind has: it lends its QEMU to the fixture ``dut``."""
 
@@ -47,8 +49,7 @@ class Esp32QemuKind:
 
     def missing_with(self, device: Mapping[str, str]) -> list[Missing]:
         """Say what this computer lacks, if pytest-embedded's options name program and firmware."""
-        names = [name.replace("_", "-") for name in _PACKAGES if find_spec(name) is None]
-        lacking = [Missing(what=", ".join(names), install="pip install 'pytest-tinyml[esp]'")] if names else []
+        lacking = missing_packages(_PACKAGES)
         for program in dict.fromkeys(device.get("qemu_prog_path", _PROGRAM).split("|")):
             what = _why_not(program)
             if what:
@@ -63,7 +64,7 @@ class Esp32QemuKind:
 
     def create(self, request: BoardRequest) -> EmulatedBoard:
         """See `BoardKind.create`."""
-        return EmulatedBoard(NAME, self.engine, request)
+        return EmulatedBoard(NAME, tflm_application(APPLICATION, SETTINGS), request)
 
 
 def _why_not(program: str) -> str:

@@ -1,17 +1,17 @@
-"""Boards with an ESP32 that pull over HTTP: flashed if need be, told the network and the server, watched meanwhile."""
+"""Boards with an ESP32: built, flashed if need be, and watched while they are used, over whatever link."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from pytest_tinyml.boards import espidf, provisioning
+from pytest_tinyml.boards import espidf
 from pytest_tinyml.boards.espcrash import CrashWatch
 from pytest_tinyml.boards.espdevice import EspDevice
 from pytest_tinyml.boards.streamed import StreamedBoard
-from pytest_tinyml.boards.watched import WatchedLink, arrives
-from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutError, IdentityError, UsageError
-from pytest_tinyml.links.base import LinkClosedError
+from pytest_tinyml.boards.watched import WatchedLink
+from pytest_tinyml.errors import BoardCrashedError, BoardError, IdentityError, UsageError
 
 if TYPE_CHECKING:
     from pytest_embedded_idf import IdfApp
@@ -19,15 +19,12 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.boards.espconsole import Commands, ConsoleIdentity, ConsoleLines
-    from pytest_tinyml.boards.espidf import AppBuild
+    from pytest_tinyml.boards.espidf import AppBuild, Application
     from pytest_tinyml.boards.espserial import BoardSerial
     from pytest_tinyml.links.base import Link
-    from pytest_tinyml.links.http import HttpLink, ImageServer
 
-_PULL_S: Final = 20.0
 _TRIES: Final = 5
 _ANSWER_S: Final = 2.0
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 class EspBoard(StreamedBoard):
@@ -35,7 +32,7 @@ class EspBoard(StreamedBoard):
 
     Args:
         kind: the name of the kind of board, which is also that of the application.
-        engine: what executes the model, unless the firmware's build says otherwise.
+        application: its firmware.
         request: what the board shall be; `BoardRequest.device` says where it is.
 
     Attributes:
@@ -44,21 +41,20 @@ class EspBoard(StreamedBoard):
 
     device_type: ClassVar[type[EspDevice]] = EspDevice
 
-    def __init__(self, kind: str, engine: str, request: BoardRequest) -> None:
+    def __init__(self, kind: str, application: Application, request: BoardRequest) -> None:
         """Start nothing."""
         super().__init__(kind, request)
-        self._kind, self._engine = kind, engine
+        self._kind, self._application = kind, application
         self._device = self.device_type(request.device, self.console)
         self._device.say = request.say
         self.app: Any = None
         self._build: AppBuild | None = None
-        self._server: ImageServer | None = None
         self._watch: CrashWatch | None = None
 
     @property
     def engine(self) -> str:
         """What executes the model; of the firmware after `prepare`."""
-        return self._engine if self._build is None else self._build.engine
+        return self._application.engine if self._build is None else self._build.engine
 
     @property
     def emulated(self) -> bool:
@@ -84,15 +80,16 @@ class EspBoard(StreamedBoard):
         """See `Board.prepare`.
 
         Raises:
-            UsageError: no port, several, no network, or no firmware for this model.
+            UsageError: no port, several, or no firmware for this model; or see `_check`.
             BuildError: it does not build.
         """
         if self._build is None:
             # What is quickly known first: a build takes minutes.
             self._device.find()
-            self._check_network()
+            self._check()
             build = self._built()
             self.app, self._build = self._described(build), build
+            self._device.console_baud = build.baud
         return self._build.firmware_sha256
 
     def start(self) -> Link:
@@ -103,32 +100,25 @@ class EspBoard(StreamedBoard):
         commands = self._device.commands
         started = commands.settle(_TRIES, _ANSWER_S)
         watch = self._watch = CrashWatch(self.lines, started, self._device.ending)
-        address = self._joined(commands)
-        server, host = self._served(address)
-        link = server.connect(self.request.index)
-        try:
-            provisioning.point_to_server(commands, server, host, self.request.index)
-            self._wait_for_it(link, watch, f"{host}:{server.port}")
-        except BaseException:
-            link.close()
-            raise
-        return WatchedLink(link, watch.reason)
+        return WatchedLink(self.connect(commands, watch), watch.reason)
+
+    @abstractmethod
+    def connect(self, commands: Commands, watch: CrashWatch) -> Link:
+        """Return the link to a board that was just started.
+
+        Args:
+            commands: asks it.
+            watch: says how it died, if it does.
+        """
 
     def stop(self) -> str:
-        """See `StreamedBoard.stop`: the board stops pulling, the port is closed."""
+        """See `StreamedBoard.stop`: the board is left in peace, the port is closed."""
         watch, self._watch = self._watch, None
         if self._device.is_open:
             if watch is not None and watch.reason() is None:
-                provisioning.stop_pulling(self._device.commands)
+                self._leave()
             self._device.release()
         return ""
-
-    def close(self) -> None:
-        """See `Board.close`."""
-        super().close()
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
 
     def _complete(self, error: BoardError) -> BoardError:
         """Say how the board died where the link only says that it is gone."""
@@ -144,23 +134,11 @@ class EspBoard(StreamedBoard):
             error = dead
         return super()._complete(error)
 
-    def _check_network(self) -> None:
-        """Refuse to begin without the name of a network, unless the board has one.
+    def _check(self) -> None:
+        """Refuse, before anything is built, what could not be used then."""
 
-        Raises:
-            UsageError: nobody knows a network.
-        """
-        if provisioning.wifi_from_environment() is not None:
-            return
-        try:
-            known = self._device.identity(self._device.reset()) is not None
-            if known and provisioning.own_network(self._device.commands) is not None:
-                return
-        except BoardError as error:
-            self.console.line(str(error))
-        finally:
-            self._device.release()
-        raise provisioning.no_network()
+    def _leave(self) -> None:
+        """Tell a board that lives that it is not needed any more."""
 
     def _built(self) -> AppBuild:
         """Build the firmware, or take the one that was named.
@@ -179,15 +157,11 @@ class EspBoard(StreamedBoard):
         return build
 
     def _newly_built(self) -> AppBuild:
-        return espidf.build_app(self._kind, self.request.model, self.request.clock or espidf.WALL)
+        return espidf.build_app(self._kind, self.request.model, self.request.clock or espidf.WALL, self._application)
 
     def _described(self, build: AppBuild) -> IdfApp:
         """Return what pytest-embedded makes of a build."""
         return build.app(self.request.device)
-
-    def _joined(self, commands: Commands) -> str:
-        """Let the board into its network; returns its address, empty if only the board knows it."""
-        return provisioning.join_network(commands)
 
     def _flash_if_needed(self, identity: ConsoleIdentity | None) -> None:
         """Flash, unless the board has the right firmware.
@@ -211,46 +185,6 @@ class EspBoard(StreamedBoard):
             return False
         # Another model can be uploaded over the link, see `StreamedBoard.open`.
         return build.loads_models or identity.model_sha256 == build.model_sha256
-
-    def _served(self, address: str) -> tuple[ImageServer, str]:
-        """Return the server, and the name under which the board finds it."""
-        from pytest_tinyml.links.http import ImageServer  # noqa: PLC0415 - imports aiohttp
-
-        server = self.request.server
-        if server is None:
-            server = self._server = self._server or ImageServer(host="")
-        if not address and server.host in LOOPBACK:
-            msg = (
-                f"board {self.name!r} keeps its network, and its firmware does not say its address: name this "
-                "computer's address in that network with --tinyml-host, or set "
-                f"{provisioning.SSID} and {provisioning.PASSWORD}"
-            )
-            raise UsageError(msg)
-        host = server.face(address or "127.0.0.1")
-        server.start()
-        return server, host
-
-    def _wait_for_it(self, link: HttpLink, watch: CrashWatch, where: str) -> None:
-        """Wait for the board's first exchange.
-
-        Raises:
-            BoardCrashedError: it has died instead.
-            BoardTimeoutError: it does not come.
-        """
-        try:
-            if arrives(link, watch.reason, _PULL_S):
-                return
-        except LinkClosedError as error:
-            msg = f"the board is gone: {error}"
-            raise BoardCrashedError(msg) from error
-        reason = watch.reason()
-        if reason is not None:
-            raise BoardCrashedError(reason)
-        msg = (
-            f"the board does not reach {where} within {_PULL_S:g} s: is this computer in the same network, and does a "
-            "firewall let the board in? --tinyml-host is the address that it is given"
-        )
-        raise BoardTimeoutError(msg)
 
 
 def _said(identity: ConsoleIdentity | None) -> str:

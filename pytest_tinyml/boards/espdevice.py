@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_tinyml.boards import espport
 from pytest_tinyml.boards.base import to_nobody
 from pytest_tinyml.boards.espconsole import Commands, ConsoleLines
+from pytest_tinyml.boards.espidf import BAUD
 from pytest_tinyml.errors import BoardError, BoardTimeoutError, IdentityError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytest_tinyml.boards.espconsole import ConsoleIdentity
-    from pytest_tinyml.boards.espserial import BoardSerial
+    from pytest_tinyml.boards.espserial import BoardSerial, Listener
     from pytest_tinyml.links.console import Console
 
-BAUD: Final = 115_200
 ESPTOOL_BAUD: Final = 921_600
 _READY_S: Final = 4.0
 """From reset to the firmware's first line."""
@@ -43,6 +43,7 @@ class EspDevice:
         serial: its port, pytest-embedded's, once it was opened.
         port: path or URL; empty before `find`.
         say: tells the user what to do, see `BoardRequest.say`.
+        console_baud: of the board's console, unless the user says another.
     """
 
     def __init__(self, device: Mapping[str, str], console: Console) -> None:
@@ -53,7 +54,13 @@ class EspDevice:
         self.serial: BoardSerial | None = None
         self.port = ""
         self.say: Callable[[str], object] = to_nobody
+        self.console_baud = BAUD
         self._in_vain = False
+
+    @property
+    def heard_by(self) -> Listener:
+        """Takes what the board says, and what pytest-embedded says on its behalf."""
+        return self.lines
 
     def find(self) -> None:
         """Find the port.
@@ -153,9 +160,9 @@ class EspDevice:
 
         return BoardSerial(
             self.port,
-            self.lines,
-            baud=self._number("baud", BAUD),
-            esptool_baud=self._number("esptool_baud", ESPTOOL_BAUD),
+            self.heard_by,
+            baud=self.number("baud") or self.console_baud,
+            esptool_baud=self.number("esptool_baud") or ESPTOOL_BAUD,
             force=self._device.get("esp_flash_force") == "true",
             erase_nvs=self._device.get("erase_nvs") == "true",
         )
@@ -257,10 +264,15 @@ class EspDevice:
         with port.disable_redirect_thread():
             return "".join(f"{byte:02x}" for byte in port.esp.read_mac())
 
-    def _number(self, name: str, default: int) -> int:
+    def number(self, name: str) -> int | None:
+        """Return one of pytest-embedded's options that are numbers; None if it was not given.
+
+        Raises:
+            UsageError: it is not a number.
+        """
         text = self._device.get(name)
         try:
-            return default if text is None else int(text)
+            return None if text is None else int(text)
         except ValueError as error:
             option = name.replace("_", "-")
             msg = f"--{option}: not a number: {text!r}"

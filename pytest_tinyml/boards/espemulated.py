@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.boards import espidf, provisioning
-from pytest_tinyml.boards.espboard import LOOPBACK, EspBoard
 from pytest_tinyml.boards.espdevice import EspDevice
+from pytest_tinyml.boards.espnetwork import LOOPBACK, NetworkBoard
 from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutError, IdentityError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.boards.espconsole import Commands, ConsoleIdentity
-    from pytest_tinyml.boards.espidf import AppBuild
+    from pytest_tinyml.boards.espidf import AppBuild, Application
     from pytest_tinyml.boards.espqemu import BoardQemu, FlashApp
     from pytest_tinyml.links.http import ImageServer
 
@@ -141,15 +141,15 @@ class EmulatedDevice(EspDevice):
             raise BoardError(msg) from error
 
 
-class EmulatedBoard(EspBoard):
+class EmulatedBoard(NetworkBoard):
     """One board, see `EspBoard`."""
 
     device_type = EmulatedDevice
     _device: EmulatedDevice
 
-    def __init__(self, kind: str, engine: str, request: BoardRequest) -> None:
+    def __init__(self, kind: str, application: Application, request: BoardRequest) -> None:
         """Start nothing."""
-        super().__init__(kind, engine, request)
+        super().__init__(kind, application, request)
         self._scratch: Path | None = None
 
     @property
@@ -163,11 +163,8 @@ class EmulatedBoard(EspBoard):
         self._device.release()
         return ""
 
-    def _check_network(self) -> None:
+    def _check(self) -> None:
         """It is wired."""
-
-    def _newly_built(self) -> AppBuild:
-        return espidf.build_app(self._kind, self.request.model, espidf.WALL, application=APPLICATION, also=(SETTINGS,))
 
     def _described(self, build: AppBuild) -> FlashApp:
         """Return the application with the image of a flash.
@@ -178,7 +175,8 @@ class EmulatedBoard(EspBoard):
         if not build.emulated:
             msg = (
                 f"{build.folder} was built for a board with Wi-Fi, which is not emulated: build it with "
-                f'-D SDKCONFIG_DEFAULTS="sdkconfig.defaults;{SETTINGS}" (firmware/apps/{APPLICATION}/README.md)'
+                f'-D SDKCONFIG_DEFAULTS="../espidf/sdkconfig.common;sdkconfig.defaults;{SETTINGS}" '
+                f"(firmware/apps/{APPLICATION}/README.md)"
             )
             raise UsageError(msg)
         if self._scratch is None:

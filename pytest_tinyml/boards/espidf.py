@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 from pytest_tinyml import __version__
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.boards.espport import missing_package
-from pytest_tinyml.engines import tflm
+from pytest_tinyml.engines import samplefile
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
 from pytest_tinyml.firmware.build import LOG, first_error, run_step
 from pytest_tinyml.paths import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from pytest_embedded_idf import IdfApp
 
@@ -27,8 +27,36 @@ if TYPE_CHECKING:
 
 WALL: Final = "wall"
 """The clock of an application that was not asked for another."""
+BAUD: Final = 115_200
+"""Of the console of an application that does not say another."""
+COMMON: Final = "espidf"
+"""Folder of ``firmware/apps`` with what all applications share."""
+APP_BYTES: Final = 0x3F0000
+"""The application's partition (firmware/apps/espidf/partitions.csv)."""
+DRAM_BYTES: Final = 0x2C200
+"""An ESP32's internal RAM for static data (ESP-IDF: components/esp_system/ld/esp32/memory.ld.in, dram0_0_seg)."""
+PSRAM_BYTES: Final = 4 << 20
+"""What an ESP32 can address at once of external RAM."""
 DESCRIPTION: Final = "tinyml-build.json"
+SETTINGS: Final = "sdkconfig.defaults"
 _FIELDS: Final = ("firmware_sha256", "model_sha256", "version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """An application of ``firmware/apps``.
+
+    Attributes:
+        name: its folder.
+        engine: what executes the model.
+        model_dir: generates what the application takes as ``TML_MODEL_DIR``, into a folder or anywhere else.
+        also: files of its settings besides ``sdkconfig.defaults``.
+    """
+
+    name: str
+    engine: str
+    model_dir: Callable[[Model, Path], Path]
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +72,7 @@ class AppBuild:
         engine: what executes the model.
         loads_models: it takes other models over the link.
         emulated: it is for a stand-in, whose times say nothing about the part.
+        baud: of its console.
     """
 
     folder: Path
@@ -54,6 +83,7 @@ class AppBuild:
     engine: str
     loads_models: bool
     emulated: bool
+    baud: int = BAUD
 
     def app(self, device: Mapping[str, str]) -> IdfApp:
         """Return what pytest-embedded makes of it.
@@ -124,22 +154,30 @@ def read_build(folder: Path, app_path: Path) -> AppBuild:
         engine=said.get("engine", "tflm"),
         loads_models=bool(said.get("loads_models", False)),
         emulated=bool(said.get("emulated", False)),
+        baud=_whole(said.get("baud")) or BAUD,
     )
 
 
-def build_app(name: str, model: Model, clock: str, *, application: str = "", also: Sequence[str] = ()) -> AppBuild:
-    """Build an application of ``firmware/apps`` with idf.py, in a folder of the cache that is built on the next time.
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def build_app(
+    name: str, model: Model, clock: str, application: Application, *, samples: str = "", baud: int | None = None
+) -> AppBuild:
+    """Build an application with idf.py, in a folder of the cache that is built on the next time.
 
     Args:
         name: of the board.
         model: goes into it.
         clock: what inferences are timed with.
-        application: its name, where that is not the board's.
-        also: files of its settings besides ``sdkconfig.defaults``.
+        application: which.
+        samples: C with the images of its self-test (`engines.samplefile`); empty for none.
+        baud: of its console, if that shall not be the application's own.
 
     Raises:
         UsageError: ESP-IDF was not found; with the other way.
-        ModelError: TensorFlow Lite Micro cannot run the model.
+        ModelError: the engine cannot execute the model.
         BuildError: it does not build.
     """
     root = os.environ.get("IDF_PATH", "")
@@ -154,16 +192,22 @@ def build_app(name: str, model: Model, clock: str, *, application: str = "", als
     if not idf.is_file() or python is None:
         tool, install = "idf.py", f"IDF_PATH is {root!r}, which has no tools/idf.py; install ESP-IDF 5.1 or later"
         raise MissingToolError(tool, f"building firmware for board {name!r}", install)
-    project = assets_dir("firmware") / "apps" / (application or name)
-    defaults = [project / file for file in ("sdkconfig.defaults", *also)]
+    apps = assets_dir("firmware") / "apps"
+    project = apps / application.name
+    defaults = [apps / COMMON / "sdkconfig.common", *(project / file for file in (SETTINGS, *application.also))]
+    texts = [file.read_bytes() for file in defaults]
     # ESP-IDF reads the defaults once for each folder.
-    digest = sha256(b"".join(file.read_bytes() for file in defaults)).hexdigest()
+    digest = sha256(b"\0".join([*texts, str(baud).encode(), samples.encode()])).hexdigest()
     folder = cache_dir() / "esp-idf" / f"{name}-{clock}-{model.sha256[:16]}-{digest[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
+    if baud is not None:
+        defaults.append(folder / "sdkconfig.baud")
+        defaults[-1].write_text(f"CONFIG_ESP_CONSOLE_UART_BAUDRATE={baud}\n", encoding="utf-8")
     settings = {
         "SDKCONFIG": folder / "sdkconfig",  # else it would be in the sources
         "SDKCONFIG_DEFAULTS": ";".join(map(str, defaults)),
-        "TML_MODEL_DIR": tflm.generated(model).folder,
+        "TML_MODEL_DIR": application.model_dir(model, folder / "network"),
+        "TML_SAMPLES": _written(folder / samplefile.FILE, samples) if samples else "",
         "TML_BOARD": name,
         "TML_CLOCK": clock,
         "TML_FIRMWARE_VERSION": __version__,
@@ -178,3 +222,10 @@ def build_app(name: str, model: Model, clock: str, *, application: str = "", als
         msg = f"the firmware of board {name!r} does not build: {first_error(output)}\n{tail}"
         raise BuildError(msg, log)
     return read_build(folder, project)
+
+
+def _written(path: Path, text: str) -> Path:
+    """Write a file, unless it holds that already: a build depends on its time."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path

@@ -5,7 +5,7 @@ Imported when a board is opened: pytest-embedded and esptool come with the extra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import esptool
 import serial
@@ -13,10 +13,28 @@ from esptool.reset import HardReset
 from pytest_embedded_idf import IdfSerial
 from pytest_embedded_serial import Serial
 
-if TYPE_CHECKING:
-    from pytest_tinyml.boards.espconsole import ConsoleLines
-
 _ATTEMPTS = 3
+_WRITE_S = 10.0
+
+
+class Listener(Protocol):
+    """What pytest-embedded takes for its queue, and what it prints to."""
+
+    def put(self, data: bytes | str) -> None:
+        """Take some bytes of the board's."""
+        ...
+
+    def write(self, data: str) -> object:
+        """Take what is printed."""
+        ...
+
+    def flush(self) -> None:
+        """Nothing waits."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether progress bars have a use."""
+        ...
 
 
 class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
@@ -41,7 +59,7 @@ class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
     def __init__(
         self,
         port: str,
-        lines: ConsoleLines,
+        lines: Listener,
         *,
         baud: int,
         esptool_baud: int,
@@ -62,6 +80,8 @@ class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
         # server) that listen to either alone.
         line.dtr = line.rts = False
         line.timeout = self.DEFAULT_PORT_CONFIG["timeout"]
+        if "://" not in port:  # pyserial's clients of servers know no bound, and do not wait for the line
+            line.write_timeout = _WRITE_S
         line.open()
         Serial.__init__(self, lines, port=line, baud=baud)
 
@@ -75,11 +95,12 @@ class BoardSerial(IdfSerial):  # type: ignore[misc]  # untyped
         if self._esp is None:
             if not self.proc.is_open:  # esptool closes it when nobody answers
                 self.proc.open()
-            self._esp = esptool.detect_chip(port=self.proc, baud=self.baud, connect_attempts=self.attempts)
+            self._esp = esptool.detect_chip(port=self.proc, connect_attempts=self.attempts)
         return self._esp
 
     def hard_reset(self) -> None:
         """Reset the board by its lines, which needs no boot loader."""
+        self.proc.baudrate = self.baud  # the boot loader has its own
         HardReset(self.proc)()
 
     def reopen(self) -> None:

@@ -8,7 +8,6 @@ firmware's core (``modelfile``), and the size of its arena, measured in TensorFl
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.engines.carray import HEADER, array_source
+from pytest_tinyml.engines.component import DESCRIPTION, description
 from pytest_tinyml.engines.manifest import digest_of_code, keep_sources
 from pytest_tinyml.engines.modelfile import model_source
 from pytest_tinyml.engines.tflmops import operators_of, ops_header, ops_source
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 ARENA_STEP: Final = 1024
 """Arenas are multiples of this many bytes."""
-DESCRIPTION: Final = "tinyml-model.json"
 _OTHERS: Final = ("preprocess.py", "records.py", "references/arena.py")
 """Modules outside this folder that decide about the output."""
 
@@ -72,14 +71,12 @@ def _config(arena_bytes: int) -> str:
 
 
 def _description(model: Model, sources: TflmSources) -> str:
-    record = {
-        "model": model.name,
-        "model_sha256": model.sha256,
+    facts: dict[str, object] = {
         "operators": sources.operators,
         "arena_bytes": sources.arena_bytes,
         "arena_used_bytes": sources.arena_used_bytes,
     }
-    return json.dumps(record, indent=1) + "\n"
+    return description(model, "tflm", facts)
 
 
 def _read(record: dict[str, Any], folder: Path) -> TflmSources:
@@ -98,12 +95,12 @@ def _write(model: Model, folder: Path, arena_bytes: int | None) -> dict[str, Any
     from pytest_tinyml.references.arena import probe_arena  # noqa: PLC0415 - a process, and only if nobody knows
 
     operators = operators_of(model)
-    description = model_source(model)
+    text = model_source(model)
     used = 0 if arena_bytes else probe_arena(model).used_bytes
     arena = arena_bytes or arena_with_margin(used)
     record: dict[str, Any] = {"operators": list(operators), "arena_used_bytes": used, "arena_bytes": arena}
     texts = {
-        "tml_model.c": description,
+        "tml_model.c": text,
         "model.h": HEADER,
         "model.cc": array_source(model.data),
         "tml_ops.h": ops_header(operators),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_tinyml.boards import esp32_qemu
+from pytest_tinyml.boards import esp32_qemu, espkind
 from pytest_tinyml.boards.espemulated import our_arguments
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is installed, and ESP-IDF's environment set."""
-    monkeypatch.setattr(esp32_qemu, "find_spec", lambda _: object())
+    monkeypatch.setattr(espkind, "find_spec", lambda _: object())
     monkeypatch.setenv("IDF_PATH", "esp-idf")
 
 
@@ -55,7 +55,7 @@ def test_programs_that_will_not_do(
 
 def test_nothing_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Packages, program and ESP-IDF are named, the last only if no firmware is."""
-    monkeypatch.setattr(esp32_qemu, "find_spec", lambda name: None if name.endswith("qemu") else object())
+    monkeypatch.setattr(espkind, "find_spec", lambda name: None if name.endswith("qemu") else object())
     monkeypatch.delenv("IDF_PATH", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     lacking = [

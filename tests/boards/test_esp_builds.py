@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_tinyml.boards.espapps import tflm_application
 from pytest_tinyml.boards.espidf import build_app, find_build
 from pytest_tinyml.contractsetup import cached_model
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
 
+CAM = tflm_application("esp32cam")
 SAID = {"firmware_sha256": "f" * 64, "model_sha256": "a" * 64, "version": "1"}
 
 # Stands in for ESP-IDF's: does with its settings what firmware/apps/esp32cam/identity.cmake does.
@@ -50,7 +52,7 @@ def app(folder: Path, said: object) -> dict[str, str]:
 def test_idf_py_is_told_model_and_clock(idf: Path) -> None:
     """idf.py gets the model's sources, name, clock and version, and leaves nothing among the sources."""
     model = cached_model("s1-ptq")
-    built = build_app("esp32cam", model, "wall")
+    built = build_app("esp32cam", model, "wall", CAM)
     seen = json.loads((built.folder / "seen.json").read_text(encoding="utf-8"))
     assert seen["arguments"][-1] == "build"
     assert seen["settings"]["TML_BOARD"] == "esp32cam"
@@ -67,13 +69,12 @@ def test_idf_py_is_told_model_and_clock(idf: Path) -> None:
 def test_settings_come_from_files(idf: Path) -> None:
     """The ESP32-CAM has the default file; under QEMU the same application has a second, and a folder of its own."""
     model = cached_model("s1-ptq")
-    board = build_app("esp32cam", model, "wall")
-    emulated = build_app("esp32-qemu", model, "wall", application="esp32cam", also=("sdkconfig.qemu",))
+    board = build_app("esp32cam", model, "wall", CAM)
+    emulated = build_app("esp32-qemu", model, "wall", tflm_application("esp32cam", "sdkconfig.qemu"))
     seen = [json.loads((built.folder / "seen.json").read_text(encoding="utf-8")) for built in (board, emulated)]
     files = [one["settings"]["SDKCONFIG_DEFAULTS"].split(";") for one in seen]
-    assert [["sdkconfig.defaults"], ["sdkconfig.defaults", "sdkconfig.qemu"]] == [
-        [Path(file).name for file in some] for some in files
-    ]
+    shared = ["sdkconfig.common", "sdkconfig.defaults"]
+    assert [shared, [*shared, "sdkconfig.qemu"]] == [[Path(file).name for file in some] for some in files]
     assert all(Path(file).is_file() for some in files for file in some)
     assert ["esp32cam", "esp32-qemu"] == [one["settings"]["TML_BOARD"] for one in seen]
     sources = [one["arguments"][one["arguments"].index("-C") + 1] for one in seen]
@@ -84,7 +85,7 @@ def test_settings_come_from_files(idf: Path) -> None:
 def test_a_failed_build_shows_why(idf: Path) -> None:
     """The first error, the end of the output, and the file with all of it."""
     with pytest.raises(BuildError, match="error: no such register") as caught:
-        build_app("esp32cam", cached_model("s1-ptq"), "cycles")
+        build_app("esp32cam", cached_model("s1-ptq"), "cycles", CAM)
     assert caught.value.log_path is not None
     assert "no such register" in caught.value.log_path.read_text(encoding="utf-8")
 
@@ -93,14 +94,14 @@ def test_without_esp_idf_there_is_another_way(monkeypatch: pytest.MonkeyPatch) -
     """Without IDF_PATH the message names export.sh, and the options for a firmware that is built already."""
     monkeypatch.delenv("IDF_PATH", raising=False)
     with pytest.raises(UsageError, match=r"export\.sh .*--app-path DIR"):
-        build_app("esp32cam", cached_model("s1-ptq"), "wall")
+        build_app("esp32cam", cached_model("s1-ptq"), "wall", CAM)
 
 
 def test_an_idf_path_without_idf_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong IDF_PATH is named."""
     monkeypatch.setenv("IDF_PATH", str(tmp_path))
     with pytest.raises(MissingToolError, match=r"has no tools/idf\.py"):
-        build_app("esp32cam", cached_model("s1-ptq"), "wall")
+        build_app("esp32cam", cached_model("s1-ptq"), "wall", CAM)
 
 
 def test_no_build_was_named() -> None:

@@ -218,7 +218,7 @@ def test_ports_that_are_not_there() -> None:
 
 def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the board says what is missing, and what installs it."""
-    monkeypatch.setattr("pytest_tinyml.boards.esp32cam.find_spec", lambda name: None if "idf" in name else object())
+    monkeypatch.setattr("pytest_tinyml.boards.espkind.find_spec", lambda name: None if "idf" in name else object())
     (missing,) = KIND.missing()
     assert (missing.what, missing.install) == ("pytest-embedded-idf", "pip install 'pytest-tinyml[esp]'")
 

@@ -1,8 +1,8 @@
 """The twin itself: what `pytest --board esp32cam --port rfc2217://...` finds at the other end of the line.
 
 Reset into download mode it is the ROM boot loader of `esp32-mock-bootloader`; reset otherwise it starts what was
-flashed (see `image`): the native build of the firmware, with its console at the serial port and its HTTP client behind
-`radio`.
+flashed (see `image`): the native build of the firmware, with its console at the serial port, and its HTTP client behind
+`radio` or its frames at the same port. Whoever listens at another speed than is spoken hears noise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from esp32_mock_bootloader.server import BootloaderConnection, FlashImage, handle_client
 
@@ -23,12 +23,16 @@ from tests.twin.circuit import Adapter, TwinPortManager
 from tests.twin.image import BootError, program_in
 from tests.twin.radio import Loss, Radio
 
+if TYPE_CHECKING:
+    from socket import SocketIO
+
 MAC: Final = "240ac4000001"
 BANNER: Final = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x%x (%s),boot:0x%x (%s)\r\n"
 POWER_ON: Final = (0x1, b"POWERON_RESET")
 SOFTWARE: Final = (0xC, b"SW_CPU_RESET")
 _SERVER: Final = re.compile(rb"tinyml server (\S+) (\d+) (.*)", re.DOTALL)
 _END_S: Final = 5.0
+ROM_BAUD: Final = 115_200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +68,40 @@ def panic(*addresses: int) -> bytes:
     ).encode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What kind of board the twin is.
+
+    Attributes:
+        board: the name of its application.
+        wired: frames travel over the serial port, too; otherwise over the network.
+        baud: of the application's console.
+        arguments: of the firmware's program, besides.
+    """
+
+    board: str
+    wired: bool = False
+    baud: int = ROM_BAUD
+    arguments: tuple[str, ...] = ()
+
+
+CAM: Final = Wiring(board="esp32cam")
+
+
+def at_the_port(board: str, *arguments: str) -> Wiring:
+    """Return what an ESP32 is whose serial port is the link."""
+    window = ("--rx-window", "8192", "--max-frame", "4096")
+    return Wiring(board=board, wired=True, baud=921_600, arguments=(*window, *arguments))
+
+
 class Twin:
-    """An ESP32-CAM behind an RFC 2217 server on loopback.
+    """A board behind an RFC 2217 server on loopback.
 
     Args:
         faults: see there.
         flash: what is in it from the beginning; erased where this ends.
         mac: of the board, twelve hexadecimal digits.
+        wiring: what kind of board it is.
 
     Attributes:
         address: host and port of the server.
@@ -81,9 +112,9 @@ class Twin:
         heard_server: the last ``tinyml server`` command.
     """
 
-    def __init__(self, faults: Faults = Faults(), *, flash: bytes = b"", mac: str = MAC) -> None:
+    def __init__(self, faults: Faults = Faults(), *, flash: bytes = b"", mac: str = MAC, wiring: Wiring = CAM) -> None:
         """Listen."""
-        self.faults, self._mac = faults, mac
+        self.faults, self._mac, self._wiring = faults, mac, wiring
         self.boots = self.downloads = 0
         self.flash = FlashImage()
         self.flash.data[: len(flash)] = flash
@@ -96,6 +127,7 @@ class Twin:
         self._program: subprocess.Popen[bytes] | None = None
         self._radio: Radio | None = None
         self._line = b""
+        self._line_end: socket.socket | None = None
         self._armed = True
         self._lost = 0
         self.heard_server = ""
@@ -158,17 +190,21 @@ class Twin:
             with suppress(OSError):
                 client.sendall(data)
 
-    def say(self, data: bytes) -> None:
-        """Send what the board says."""
+    def say(self, data: bytes, baud: int | None = None) -> None:
+        """Send what the board says, at the speed that it is said with: the ROM's, or else the application's."""
         manager = self._manager
         if manager is not None and not self.faults.silent:
-            self.write(b"".join(manager.escape(data)))
+            heard = data if self._adapter.baudrate == (baud or self._wiring.baud) else noise(data)
+            self.write(b"".join(manager.escape(heard)))
 
     def _to_board(self, data: bytes) -> None:
         with self._lock:
             if self._rom is not None:
                 with suppress(OSError):
                     self._rom[0].sendall(data)
+            elif self._line_end is not None:
+                with suppress(OSError):
+                    self._line_end.sendall(data if self._adapter.baudrate == self._wiring.baud else noise(data))
             elif self._program is not None and self._program.stdin is not None:
                 *lines, self._line = re.split(rb"(?<=[\r\n])", self._line + data)
                 with suppress(OSError):
@@ -201,6 +237,7 @@ class Twin:
                 rom[0].close()
             program, self._program = self._program, None
             self._line = b""
+            self._hang_up()
         if program is not None:
             program.kill()
             program.wait(_END_S)
@@ -217,7 +254,8 @@ class Twin:
         with self._lock:
             self.downloads += 1
             self._rom = (ours, end)
-        self.say(BANNER % (*POWER_ON, 0x3, b"DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)") + b"waiting for download\r\n")
+        mode = b"DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)"
+        self.say(BANNER % (*POWER_ON, 0x3, mode) + b"waiting for download\r\n", ROM_BAUD)
         threading.Thread(
             target=handle_client,
             args=(BootloaderConnection(sock=theirs), end, "esp32"),
@@ -231,10 +269,10 @@ class Twin:
     def _forward_rom(self, ours: socket.socket) -> None:
         with suppress(OSError):
             while data := ours.recv(1 << 16):
-                self.say(data)
+                self.say(data, self._adapter.baudrate)  # the ROM measures it
 
     def _start_program(self, cause: tuple[int, bytes]) -> None:
-        self.say(BANNER % (*cause, 0x13, b"SPI_FAST_FLASH_BOOT"))
+        self.say(BANNER % (*cause, 0x13, b"SPI_FAST_FLASH_BOOT"), ROM_BAUD)
         folder = Path(self._folder.name)
         try:
             program = program_in(bytes(self.flash.data), folder / "partition.bin")
@@ -246,18 +284,44 @@ class Twin:
             path = folder / f"program-{self.boots}"
             path.write_bytes(program)
             path.chmod(0o700)
+            named = ("--board", self._wiring.board, "--chip", "twin", "--mac", self._mac)
+            command = [str(path), *named, *self._wiring.arguments, *self._planted()]
+            self._start_wired(command) if self._wiring.wired else self._start_console(command)
+
+    def _start_console(self, command: list[str]) -> None:
+        """Start what has its console at standard input and output."""
+        self._program = subprocess.Popen(
+            [*command, "--console"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+        assert self._program.stdout is not None
+        self._listen_to(self._program, self._program.stdout)
+
+    def _start_wired(self, command: list[str]) -> None:
+        """Start what has frames and console on one line; what it says of itself is not for that."""
+        ours, theirs = socket.socketpair()
+        with theirs:
             self._program = subprocess.Popen(
-                [
-                    str(path),
-                    *("--console", "--board", "esp32cam", "--chip", "twin", "--mac", self._mac),
-                    *self._planted(),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                [*command, "--wired", "--fd", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
                 process_group=0,
             )
-        threading.Thread(target=self._listen, args=(self._program,), name="twin program", daemon=True).start()
+        self._line_end = ours
+        self._listen_to(self._program, ours.makefile("rb", buffering=0))
+
+    def _listen_to(self, program: subprocess.Popen[bytes], stream: IO[bytes] | SocketIO) -> None:
+        threading.Thread(target=self._listen, args=(program, stream), name="twin program", daemon=True).start()
+
+    def _hang_up(self) -> None:
+        line, self._line_end = self._line_end, None
+        if line is not None:
+            line.close()
 
     def _planted(self) -> list[str]:
         """Return the arguments that make the firmware fail."""
@@ -266,13 +330,15 @@ class Twin:
         planted = (("exit", self.faults.reset_at), ("hang", self.faults.hang_at))
         return [word for name, at in planted if at is not None for word in ("--fault", f"{name}@{at}")]
 
-    def _listen(self, program: subprocess.Popen[bytes]) -> None:
+    def _listen(self, program: subprocess.Popen[bytes], stream: IO[bytes] | SocketIO) -> None:
         """Pass on what the firmware says; when it ends by itself, the chip starts anew."""
-        stream: IO[bytes] | None = program.stdout
-        assert stream is not None
-        with stream:
-            for line in stream:
-                self.say(line.replace(b"\n", b"\r\n"))
+        with stream, suppress(OSError):
+            if self._wiring.wired:
+                while data := stream.read(1 << 16):
+                    self.say(data)
+            else:
+                for line in stream:
+                    self.say(line.replace(b"\n", b"\r\n"))
         program.wait(_END_S)
         if program.stdin is not None:
             with suppress(OSError):
@@ -282,5 +348,11 @@ class Twin:
                 return
             self._program = None
             self._armed = False
+            self._hang_up()
         self.say(self.faults.panic)
         self._start_program(SOFTWARE)
+
+
+def noise(data: bytes) -> bytes:
+    """Return what is heard at another speed than is spoken: as many bytes without a meaning, and never a zero."""
+    return bytes(0x80 | (byte * 37 & 0x7F) for byte in data)

@@ -33,8 +33,8 @@ def desk(project: Project, apps: Path) -> Desk:
 
 
 @pytest.fixture
-def flashed(desk: Desk) -> Callable[[str], bytes]:
+def flashed(desk: Desk) -> Callable[..., bytes]:
     """Returns what is in the flash of a chip that runs a model's firmware: flashing takes most of a minute here."""
     from tests.twin.image import flash_of
 
-    return lambda model: flash_of(desk.build(model) / "build")
+    return lambda model, **wired: flash_of(desk.build(model, **wired) / "build")

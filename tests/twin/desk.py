@@ -8,9 +8,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_tinyml.boards.base import BoardRequest
-from pytest_tinyml.boards.native import NativeBoard
+from pytest_tinyml.boards.espline import compiled_in
+from pytest_tinyml.engines.samplefile import FILE, HAS_SAMPLES
 from pytest_tinyml.engines.select import sources_for
+from pytest_tinyml.firmware import build_native
 from pytest_tinyml.stores.models import load_model
 from tests.projects import end_session
 from tests.twin.image import make_build
@@ -55,9 +56,9 @@ class Desk:
         """Have built nothing."""
         self.project, self._folder = project, folder
 
-    def build(self, model: str) -> Path:
+    def build(self, model: str, *, wired: bool = False) -> Path:
         """Return the folder of an application with a zoo model, built once; its build folder is ``build``."""
-        return built(self._folder, model)
+        return built(self._folder, model, wired=wired)
 
     def run(
         self,
@@ -66,12 +67,13 @@ class Desk:
         model: str = "s1-ptq",
         built_with: str | None = None,
         environment: Mapping[str, str] = WIFI,
+        board: str = "esp32cam",
     ) -> Outcome:
-        """Run ``pytest --board esp32cam`` on the board at a port, with the firmware that was built with the model."""
+        """Run ``pytest --board`` on the board at a port, with the firmware that was built with the model."""
         url = twin if isinstance(twin, str) else twin.url
-        app = str(self.build(built_with or model))
+        app = str(self.build(built_with or model, wired=board != "esp32cam"))
         command = ["--port", url, "--app-path", app, "--tinyml-model", model]
-        return self.outcome("esp32cam", *command, *arguments, environment=environment)
+        return self.outcome(board, *command, *arguments, environment=environment)
 
     def outcome(
         self, board: str, *arguments: str, environment: Mapping[str, str], limit_s: float = _LIMIT_S
@@ -107,25 +109,44 @@ def command(*arguments: str) -> str:
     return done.stdout
 
 
-def built(folder: Path, model: str) -> Path:
-    """Return the folder of an application with a zoo model, in a folder for several, where it is built once."""
-    app = folder / model
+def built(folder: Path, model: str, *, wired: bool = False) -> Path:
+    """Return the folder of an application with a zoo model, in a folder for several, where it is built once.
+
+    Args:
+        folder: for all of them.
+        model: of the zoo.
+        wired: it is for a board whose serial port is the link, and has ten images for its self-test.
+    """
+    app = folder / f"{model}{'-wired' if wired else ''}"
     if not app.exists():
         loaded = load_model(model)
-        board = NativeBoard(BoardRequest(model=loaded, work_dir=folder))
-        firmware = board.build(sources_for(loaded))
-        make_build(app / "build", firmware.path, firmware_sha256=firmware.sha256, model_sha256=loaded.sha256)
+        generated = sources_for(loaded)
+        sources, defines = [*generated.own_sources, *generated.vendor_sources], {}
+        if wired:
+            app.mkdir(parents=True)
+            sources.append(app / FILE)
+            sources[-1].write_text(compiled_in(loaded, None), encoding="utf-8")
+            defines = HAS_SAMPLES
+        firmware = build_native(sources, [*generated.include_dirs, generated.engine_dir], defines)
+        make_build(
+            app / "build",
+            firmware.path,
+            firmware_sha256=firmware.sha256,
+            model_sha256=loaded.sha256,
+            engine=generated.engine,
+            baud=921_600 if wired else 115_200,
+        )
     return app
 
 
-def assert_same_verdict(outcome: Outcome, samples: int) -> None:
+def assert_same_verdict(outcome: Outcome, samples: int, engine: str = "aot") -> None:
     """Every sample was answered once, as by the reference, by a board that does not pass for a real one."""
     assert outcome.code == 0, outcome.text
     results = outcome.results
     assert results["passed"]
     assert results["problems"] == []
     assert results["board"]["chip"] == "twin"
-    assert results["board"]["engine"] == "aot"
+    assert results["board"]["engine"] == engine
     metrics = results["metrics"]
     assert metrics["count"] == samples
     assert metrics["differing"] == 0

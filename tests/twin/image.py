@@ -39,6 +39,7 @@ def make_build(
     firmware_sha256: str,
     model_sha256: str,
     engine: str = "aot",
+    baud: int = 115_200,
 ) -> Path:
     """Write a build folder.
 
@@ -48,6 +49,7 @@ def make_build(
         firmware_sha256: what the program says it is.
         model_sha256: of the model in it.
         engine: what executes the model.
+        baud: of its console.
 
     Returns:
         The folder.
@@ -82,7 +84,7 @@ def make_build(
         "config/sdkconfig.json": {"IDF_TARGET": "esp32"},
         "tinyml-build.json": {
             "firmware_sha256": firmware_sha256, "model_sha256": model_sha256, "version": "twin",
-            "engine": engine, "emulated": True,
+            "engine": engine, "emulated": True, "baud": baud,
         },
     }  # fmt: skip
     for name, content in described.items():

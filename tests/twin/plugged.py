@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.twin.board import Faults, Twin, panic
+from tests.twin.board import CAM, Faults, Twin, at_the_port, panic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,11 @@ def main() -> None:
     parser.add_argument("flash", type=Path)
     parser.add_argument("--panic-at", type=int)
     parser.add_argument("--hang-at", type=int)
+    parser.add_argument("--wired", metavar="BOARD")
     options = parser.parse_args()
+    wiring = at_the_port(options.wired) if options.wired else CAM
     faults = Faults(reset_at=options.panic_at, always=True, panic=panic(0x400D1234), hang_at=options.hang_at)
-    with Twin(faults, flash=options.flash.read_bytes()) as twin:
+    with Twin(faults, flash=options.flash.read_bytes(), wiring=wiring) as twin:
         print(twin.url, flush=True)  # noqa: T201 - to who has started it
         sys.stdin.read()
 

@@ -161,7 +161,7 @@ def test_a_build_for_wifi(run: Callable[..., Outcome], programs: Path, own_app: 
     program = install(programs / "espressif")
     outcome = run(program, app=own_app)
     assert outcome.code == 1
-    assert 'SDKCONFIG_DEFAULTS="sdkconfig.defaults;sdkconfig.qemu"' in outcome.text
+    assert 'SDKCONFIG_DEFAULTS="../espidf/sdkconfig.common;sdkconfig.defaults;sdkconfig.qemu"' in outcome.text
     assert not (program.parent / "seen").exists()
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_tinyml.engines import tflm, tflmops
 from pytest_tinyml.engines.carray import array_body
+from pytest_tinyml.engines.component import DESCRIPTION
 from pytest_tinyml.errors import BuildError, UnsupportedOperatorError
 from pytest_tinyml.references.arena import probe_arena
 from pytest_tinyml.stores.models import load_model, model_names
@@ -106,11 +107,12 @@ def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     expected = {
         "model": name,
         "model_sha256": model.sha256,
+        "engine": "tflm",
         "operators": list(made.operators),
         "arena_bytes": made.arena_bytes,
         "arena_used_bytes": made.arena_used_bytes,
     }
-    assert expected == json.loads((tmp_path / tflm.DESCRIPTION).read_bytes())
+    assert expected == json.loads((tmp_path / DESCRIPTION).read_bytes())
 
 
 @pytest.mark.parametrize(("used", "expected"), [(1, 2048), (9680, 13 * 1024), (8192, 11 * 1024), (12 << 10, 16 << 10)])

@@ -267,7 +267,9 @@ static int send_logged(wired *w) {
 }
 
 static void introduce(wired *w, bool selftest) {
+    static const uint8_t zero = 0; /* what the line was before, a boot loader's at another speed, is not part of it */
     char buffer[TML_CONSOLE_ANSWER];
+    (void)w->inner->write(w->inner->context, &zero, 1);
     tml_text text = tml_text_in(buffer, sizeof buffer);
     tml_answer_identity(&text, w->session, w->board->mac);
     tml_console_say(&w->console, "ready", buffer);

@@ -1,10 +1,9 @@
-/* The console's UART, and the watchdog of the task that serves it. */
+/* The console's UART, of boards whose link is another. */
 #include <driver/uart.h>
-#include <esp_task_wdt.h>
 #include <sdkconfig.h>
 #include <stdio.h>
 
-#include "port_espidf.h"
+#include "console_espidf.h"
 
 #define RX_BYTES 2048 /* four of the longest lines: nobody reads while an inference runs */
 
@@ -24,13 +23,4 @@ void espidf_console_write(void *context, const char *data, size_t size) {
     (void)fwrite(data, 1, size, stdout);
     (void)fflush(stdout);
     funlockfile(stdout);
-}
-
-void espidf_watchdog_init(void) {
-    ESP_ERROR_CHECK(esp_task_wdt_add(NULL));
-}
-
-void espidf_watchdog_feed(void *context) {
-    (void)context;
-    (void)esp_task_wdt_reset();
 }

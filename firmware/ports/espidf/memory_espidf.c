@@ -11,8 +11,9 @@ bool espidf_has_psram(void) {
     return heap_caps_get_total_size(PSRAM) != 0;
 }
 
-void *espidf_arena(size_t size) {
-    if (arena_rule_internal(size, heap_caps_get_largest_free_block(INTERNAL), heap_caps_get_free_size(INTERNAL))) {
+void *espidf_arena(size_t size, size_t reserve) {
+    if (arena_rule_internal(size, reserve, heap_caps_get_largest_free_block(INTERNAL),
+                            heap_caps_get_free_size(INTERNAL))) {
         void *arena = heap_caps_aligned_alloc(ALIGNMENT, size, INTERNAL);
         if (arena != NULL) {
             return arena;

@@ -1,14 +1,14 @@
-/* ESP-IDF as a board: FreeRTOS, esp_timer, the console's UART. */
+/* ESP-IDF as a board: FreeRTOS, esp_timer, memory. */
 #ifndef PORT_ESPIDF_H
 #define PORT_ESPIDF_H
 
-#include "puller.h"
+#include "tml_port.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Fills in everything but read and write, which are the puller's. Call it in the task that will compute: the least free
+/* Fills in everything but read and write. Call it in the task that will compute: the least free
  * stack is that task's, and so is the cycle counter. `cycles` chooses that counter instead of esp_timer. */
 void espidf_port_init(tml_port *port, const char *board, bool cycles);
 
@@ -18,13 +18,13 @@ void espidf_note_restart(void);
 /* The base address of the chip, which is what esptool reports: 12 lower-case hexadecimal digits and a zero. */
 void espidf_mac(char text[13]);
 
-/* ---- the console: input from the driver, output through stdio, whose lock keeps lines whole ---- */
+/* ---- the task that serves and computes, on the last core ---- */
 
-void espidf_console_init(void);
-int32_t espidf_console_read(void *context, uint8_t *data, size_t capacity);
-void espidf_console_write(void *context, const char *data, size_t size);
+void espidf_start(void (*serve)(void *unused));
+/* Ends in a panic that names what there is no memory for, if `block` is NULL; returns it. */
+void *espidf_need(const char *what, void *block);
 
-/* ---- the watchdog: one minute for the calling task ---- */
+/* The watchdog: one minute for the calling task. */
 
 void espidf_watchdog_init(void);
 void espidf_watchdog_feed(void *context);
@@ -32,8 +32,8 @@ void espidf_watchdog_feed(void *context);
 /* ---- memory ---- */
 
 /* The arena: in internal RAM or PSRAM by the rule of arena_rule.h, aligned to 16 bytes, for good; NULL if neither has
- * room. Call it when the network has taken its memory. */
-void *espidf_arena(size_t size);
+ * room. Call it when everything else has taken its memory. */
+void *espidf_arena(size_t size, size_t reserve);
 /* A block in PSRAM or, without any, in internal RAM, aligned to 16 bytes; NULL if there is none. */
 void *espidf_block(size_t size);
 bool espidf_has_psram(void);

@@ -1,18 +1,16 @@
 /* ESP32-CAM: TensorFlow Lite Micro, provisioned over the serial console, pulling samples over HTTP. Wiring only. */
 #include <esp_random.h>
-#include <freertos/FreeRTOS.h>
-#include <freertos/task.h>
-#include <sdkconfig.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "arena_rule.h"
+#include "console_espidf.h"
 #include "network_espidf.h"
 #include "port_espidf.h"
 #include "puller.h"
+#include "tflm_arena.h"
 #include "tml_engine_tflm.h"
 
-#define STACK_BYTES (16U * 1024U)
-#define PRIORITY 5 /* above idle, below Wi-Fi and lwIP */
-#define CORE (portNUM_PROCESSORS - 1)
 #define STORE_BYTES (1024U * 1024U) /* the largest model that can be uploaded, where there is PSRAM */
 
 /* What has room in internal RAM alone, and what PSRAM adds. */
@@ -26,15 +24,6 @@ static const sizes large = {
 static uint32_t random_bits(void *context) {
     (void)context;
     return esp_random();
-}
-
-static void *need(const char *what, void *block) {
-    if (block == NULL) {
-        printf("tinyml: note no memory for %s\n", what);
-        fflush(stdout);
-        configASSERT(block != NULL); /* a panic, which is reported, rather than a board that does nothing */
-    }
-    return block;
 }
 
 static void serve(void *unused) {
@@ -53,17 +42,16 @@ static void serve(void *unused) {
     static puller pulling;
     static tml_session session;
     const sizes *s = espidf_has_psram() ? &large : &small;
-    const size_t arena = TML_ARENA_BYTES > TML_TFLM_ARENA_BYTES ? TML_ARENA_BYTES : TML_TFLM_ARENA_BYTES;
     (void)unused;
     espidf_watchdog_init();
     espidf_port_init(&port, TML_BOARD, TML_CLOCK_CYCLES_WANTED);
     espidf_mac(board.mac);
-    tml_tflm_use_arena(need("the arena", espidf_arena(arena)), arena);
+    app_tflm_arena(ARENA_RULE_NETWORK);
 
     const tml_pull_config pull = {
-        .rx = need("the window", espidf_block(s->window)),
+        .rx = espidf_need("the window", espidf_block(s->window)),
         .rx_size = s->window,
-        .tx = need("results", espidf_block(s->posts)),
+        .tx = espidf_need("results", espidf_block(s->posts)),
         .tx_size = s->posts,
         .io = io,
         .io_size = sizeof io,
@@ -75,15 +63,15 @@ static void serve(void *unused) {
         .model = &tml_the_model,
         .firmware_version = TML_FIRMWARE_VERSION,
         .firmware_sha256 = TML_FIRMWARE_SHA256,
-        .rx = need("received bytes", espidf_block(s->rx)),
+        .rx = espidf_need("received bytes", espidf_block(s->rx)),
         .rx_size = s->rx,
-        .frame = need("a frame", espidf_block(s->frame)),
+        .frame = espidf_need("a frame", espidf_block(s->frame)),
         .frame_size = s->frame,
-        .tx = need("a reply", espidf_block(s->tx)),
+        .tx = espidf_need("a reply", espidf_block(s->tx)),
         .tx_size = s->tx,
         .rx_window = (uint32_t)s->window,
         .load = s->store != 0 ? tml_session_load : NULL,
-        .store = s->store != 0 ? need("an uploaded model", espidf_block(s->store)) : NULL,
+        .store = s->store != 0 ? espidf_need("an uploaded model", espidf_block(s->store)) : NULL,
         .store_size = s->store,
     };
     if (puller_run(&pulling, &session, &config) != TML_OK) {
@@ -97,7 +85,5 @@ void app_main(void) {
     espidf_note_restart();
     espidf_console_init();
     espidf_network_init();
-    if (xTaskCreatePinnedToCore(serve, "tinyml", STACK_BYTES, NULL, PRIORITY, NULL, CORE) != pdPASS) {
-        (void)need("the task", NULL);
-    }
+    espidf_start(serve);
 }
