@@ -33,11 +33,12 @@ def run_campaign(
     link: str | None = None,
     count: int = 1,
     options: Mapping[str, str] | None = None,
+    limit: int | None = None,
 ) -> tuple[Comparison, float]:
-    """Run a zoo model over the 28,000 and compare it with TFLM; returns that and the seconds of streaming."""
+    """Run a zoo model over the 28,000, or the first of them, and compare it with TFLM; returns that and the seconds of streaming."""
     (plan,) = make_plans(
         Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link, count=count,
-        options=options,
+        options=options, limit=limit,
     )  # fmt: skip
     campaign = make_campaign(plan, journal=folder / "journal.sqlite", work_dir=folder, timeout_s=30.0, fresh=True)
     try:

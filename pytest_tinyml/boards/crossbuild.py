@@ -34,6 +34,7 @@ class Part:
         ram: ... and of those that hold data.
         app: folder below ``firmware/apps``.
         definitions: macros of the application and the port.
+        floats: its compiler comes with arithmetic for floats, in an FPU or in software.
     """
 
     port: str
@@ -43,6 +44,7 @@ class Part:
     ram: tuple[str, ...]
     app: str = "emulated"
     definitions: Mapping[str, str] = field(default_factory=dict)
+    floats: bool = True
 
     def memories(self) -> dict[str, int]:
         """Return the bytes of flash and RAM, from the linker script."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.child import ChildBoard
 from pytest_tinyml.boards.crossbuild import build_part, name_functions, usable_toolchain
+from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.engines.select import engine_of, sources_for
-from pytest_tinyml.errors import BoardCrashedError, UnknownNameError
+from pytest_tinyml.errors import BoardCrashedError, ModelError, UnknownNameError
 from pytest_tinyml.links.base import FdLink
 from pytest_tinyml.links.session import Patience, sample_room
 
@@ -189,6 +190,12 @@ class EmulatedKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
+        if engine_of(model) == AOT_FLOAT and not self._emulator.floats:
+            msg = (
+                f"{model.name}: board {self.name!r} has no arithmetic for floats; convert the model to int8, or use "
+                "--board native, qemu-stm32f405 or tflm"
+            )
+            raise ModelError(msg)
         sources_for(model, self._emulator.kernels)
 
     def engine_for(self, model: Model, options: Mapping[str, str]) -> str:

@@ -21,6 +21,8 @@ EMULATOR: Final = Emulator(
     toolchains=(firmware.XTENSA_GCC,),
     flash=("flash",),
     ram=("dram",),
+    # The core has no FPU, and the libgcc of Debian's compiler lacks what would stand for it.
+    floats=False,
 )
 KIND: Final = EmulatedKind(
     EMULATOR, "an Xtensa LX106 core with an ESP32's memories, emulated (engine: generated C, ESP-NN)"
