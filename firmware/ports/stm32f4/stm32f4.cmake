@@ -11,8 +11,14 @@ set(TML_PORT_SOURCES
 # Our string.h in place of a C library's.
 set(TML_PORT_INCLUDE_DIRS ${CMAKE_CURRENT_LIST_DIR} ${_common}/include)
 set(TML_PORT_COMPILE_OPTIONS -fno-common -fno-unwind-tables -fno-asynchronous-unwind-tables)
+# One script of two, because zig does not tell its linker where to look for what a script includes.
+set(_script ${CMAKE_CURRENT_BINARY_DIR}/link.ld)
+file(READ ${CMAKE_CURRENT_LIST_DIR}/../${TML_PORT}/link.ld _memories)
+file(READ ${CMAKE_CURRENT_LIST_DIR}/sections.ld _sections)
+string(REPLACE "INCLUDE sections.ld" "${_sections}" _whole "${_memories}")
+file(WRITE ${_script} "${_whole}")
 # The entry stands in the script too; zig overrules that.
-set(TML_PORT_LINK_OPTIONS -L${CMAKE_CURRENT_LIST_DIR} -Wl,--entry=machine_reset)
+set(TML_PORT_LINK_OPTIONS -T${_script} -Wl,--entry=machine_reset)
 set(TML_PORT_LIBRARIES)
 if(TML_FPU)
   list(APPEND TML_PORT_COMPILE_OPTIONS -DTML_FPU=1) # start.c switches it on
