@@ -35,7 +35,7 @@ def run_campaign(
     options: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> tuple[Comparison, float]:
-    """Run a zoo model over the 28,000, or the first of them, and compare it with TFLM; returns that and the seconds of streaming."""
+    """Run a zoo model over the 28,000, or the first of them, against TFLM; returns that and the seconds of streaming."""
     (plan,) = make_plans(
         Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link, count=count,
         options=options, limit=limit,
@@ -51,7 +51,7 @@ def run_campaign(
         assert campaign.wait_for(range(plan.samples), TIMEOUT_S)
         campaign.finish()
         scores = campaign.run.scores.view(plan.model.output.dtype)
-        labels = plan.dataset.labels
+        labels = None if plan.dataset.labels is None else plan.dataset.labels[: plan.samples]
         return compare(scores, campaign.reference.scores, labels, ids, plan.model.output), campaign.wall_s
     finally:
         campaign.close()
