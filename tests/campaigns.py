@@ -35,7 +35,7 @@ def run_campaign(
     options: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> tuple[Comparison, float]:
-    """Run a zoo model over the 28,000, or the first of them, against TFLM; returns that and the seconds of streaming."""
+    """Run a zoo model over the 28,000, or the first of them, against TFLM; return that and the seconds it streamed."""
     (plan,) = make_plans(
         Registry(), boards=[board], model=model, dataset="mnist-28k", reference="tflm", link=link, count=count,
         options=options, limit=limit,
