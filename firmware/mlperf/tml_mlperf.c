@@ -348,7 +348,8 @@ static int answer(tml_mlperf *device, char *command) {
 static int take(tml_mlperf *device, char c) {
     if (c != '%') {
         if (device->command_size < TML_MLPERF_COMMAND) {
-            device->command[device->command_size++] = c;
+            /* A command may be answered with its own words: they shall not look like a line of ours. */
+            device->command[device->command_size++] = c >= ' ' && c <= '~' ? c : '?';
         } else {
             device->too_long = true;
         }

@@ -163,7 +163,7 @@ def _board(kind: BoardKind, registry: Registry, device: Mapping[str, str], *, na
         _say("-", f"{kind.name}: a real board, only checked when it is named (tinyml doctor {kind.name})")
         return "-"
     if not getattr(kind, "verifiable", True):
-        _say("-", f"{kind.name}: a client of your own, which only a run can try")
+        _say("-", f"{kind.name}: cannot be asked what it runs, so only a run can try it")
         return "-"
     if sys.stdout.isatty():
         # A first build takes a while; the line that says how it went replaces this one.

@@ -96,8 +96,7 @@ OPTIONS = (
            help="what the outputs mean, where the model has no card: classification (the default) or regression"),
     Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
     Option(name="reference", metavar="NAME", parse=str, default=None,
-           help="what the board is compared with: tflm, litert, litert-ref, or espdl for .espdl models (default: tflm or "
-           "espdl)"),
+           help="what the board is compared with: tflm, litert, litert-ref or espdl (default: tflm; espdl for .espdl)"),
     Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
            help="difference tolerated per quantised output, in steps (default: 0 against tflm)"),
     Option(name="max-abs", metavar="X", parse=_not_negative, default=None,
@@ -131,7 +130,7 @@ OPTIONS = (
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
     Option(name="boards", metavar="FILE", parse=Path, default=None,
-           help="the boards of this desk by name, for --board (default: the project's tinyml-boards.toml, if it has one)"),
+           help="boards of this desk by name, for --board (default: the project's tinyml-boards.toml, if it has one)"),
     Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
            help="a board-specific setting; may be given several times"),
 )  # fmt: skip

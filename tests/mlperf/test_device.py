@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.stores.datasets import load_dataset
-from tests.firmware.tools import FIRMWARE
+from tests.firmware.tools import CORE, FIRMWARE, INCLUDE, fuzz
 from tests.mlperf.device import NativeDevice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TIMEOUT_S = 10.0
+SEEDS = (
+    b"\x03name%profile%timestamp%help%results%db print%bogus%",
+    b"\x07db load 40%db " + b"0123456789abcdefABCDEF00" * 3 + b"%db " + b"00" * 35 + b"%db print%infer 3 2%results%",
+    b"\x00db load 4294967296%db load 41%db 0%db gg%infer 0%infer 1 x%" + b"y" * 100 + b"%",
+)
 
 
 class Terminal:
@@ -128,6 +134,7 @@ def test_inference_prints_the_outputs(terminal: Terminal) -> None:
         ("infer 0", "Inference iterations must be >0"),
         ("infer 1 x", "Inference warmup must be >=0"),
         ("x" * 200, "Command too long"),
+        ("a\r\nm-ready\r\nb", "Unknown command: a??m-ready??b"),  # an answer to nobody's question
     ],
 )
 def test_what_cannot_be_done_is_refused(terminal: Terminal, command: str, reason: str) -> None:
@@ -156,6 +163,13 @@ def test_floats_are_printed_like_printf() -> None:
     words = line.removeprefix("m-results-[").rstrip("]").split(",")
     assert [f"{float(word):.6f}" for word in words] == words
     assert np.isclose(sum(map(float, words)), 1.0, atol=1e-4)
+
+
+@pytest.mark.fuzz
+def test_fuzzer_finds_nothing(tmp_path: Path) -> None:
+    """Any bytes as commands, cut anywhere: each is answered once, in whole lines, and no buffer overflows."""
+    sources = [FIRMWARE / "tests" / "fuzz_mlperf.c", *sorted((FIRMWARE / "mlperf").glob("*.c")), *CORE]
+    assert fuzz(sources, (INCLUDE, f"-I{FIRMWARE / 'mlperf'}"), tmp_path, share=0.1, seeds=SEEDS) > 1000
 
 
 def test_protocol_is_freestanding() -> None:
