@@ -128,6 +128,15 @@ static void unexpected_interrupt(void) {
     __asm__ volatile("dsb\n\tisb");
 }
 
+/* With the FPU in use the processor pushes a longer frame: the report's "sp" has to be this one all the same. */
+static void fault_with_floats(void) {
+    uint32_t sp;
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    say("stack", sp);
+    __asm__ volatile(".inst.w 0xEEB70A00\n\t" /* vmov.f32 s0, #1.0 */
+                     "udf #0");
+}
+
 static void floating_point(void) {
     __asm__ volatile(".inst.w 0xEEB70A00"); /* vmov.f32 s0, #1.0 */
 }
@@ -146,6 +155,7 @@ static const struct {
     {"large-frame", large_frame},
     {"unexpected-interrupt", unexpected_interrupt},
     {"floating-point", floating_point},
+    {"fault-with-floats", fault_with_floats},
     {"bad-instruction", emulated_bad_instruction},
     {"wild-write", emulated_wild_write},
     {"stack-overflow", emulated_overflow_stack},

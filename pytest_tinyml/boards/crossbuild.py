@@ -11,12 +11,14 @@ from pytest_tinyml.boards.base import BuildFacts, Missing
 from pytest_tinyml.boards.registry import boards_with_room
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.errors import DoesNotFitError, MissingToolError
+from pytest_tinyml.links.session import sample_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_tinyml.engines.sources import EngineSources
+    from pytest_tinyml.records import Model
 
 
 _CODE: Final = re.compile(r"\b(?:pc|lr|a0|called from) (0x[0-9a-f]{8})")
@@ -125,6 +127,12 @@ def build_part(
         stack_bytes=built.stack_bytes,
     )
     return built, facts
+
+
+def frame_bytes(model: Model, least: int, most: int) -> int:
+    """Return the size of a frame that holds one input tensor, in whole KiB from `least` up; `most` if none does."""
+    sizes = range(least, most, 1024)
+    return next((size for size in sizes if sample_room(size) >= model.input.nbytes), most)
 
 
 def name_functions(text: str, image: Path) -> str:

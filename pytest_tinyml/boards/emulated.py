@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.child import ChildBoard
-from pytest_tinyml.boards.crossbuild import build_part, name_functions, usable_toolchain
+from pytest_tinyml.boards.crossbuild import build_part, frame_bytes, name_functions, usable_toolchain
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.engines.select import engine_of, sources_for
 from pytest_tinyml.errors import BoardCrashedError, ModelError, UnknownNameError
 from pytest_tinyml.links.base import FdLink
-from pytest_tinyml.links.session import Patience, sample_room
+from pytest_tinyml.links.session import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ class EmulatedBoard(ChildBoard):
         """
         generated = sources_for(self.request.model, self._kernels)
         faults = "fault" in self.request.options
-        frame = frame_bytes(self.request.model)
+        frame = frame_bytes(self.request.model, FRAME_BYTES, MAX_FRAME_BYTES)
         # Only where it has to be said: what needs no more is the same firmware as ever.
         definitions = {} if frame == FRAME_BYTES else {"TML_FRAME_BYTES": f"{frame}U"}
         built, self.facts = build_part(
@@ -206,12 +206,6 @@ class EmulatedKind:
     def create(self, request: BoardRequest) -> EmulatedBoard:
         """See `BoardKind.create`."""
         return EmulatedBoard(self._emulator, request)
-
-
-def frame_bytes(model: Model) -> int:
-    """Return the size of a frame that holds one input tensor, in whole KiB; the largest there is if none does."""
-    sizes = range(FRAME_BYTES, MAX_FRAME_BYTES, 1024)
-    return next((size for size in sizes if sample_room(size) >= model.input.nbytes), MAX_FRAME_BYTES)
 
 
 def _one_of(what: str, name: str | None, known: tuple[str, ...]) -> str:

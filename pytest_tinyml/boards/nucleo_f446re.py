@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.boards.base import BoardRequest
-from pytest_tinyml.boards.crossbuild import Part, build_part, name_functions, usable_toolchain
+from pytest_tinyml.boards.crossbuild import Part, build_part, frame_bytes, name_functions, usable_toolchain
 from pytest_tinyml.boards.flashers import Target, make_flasher, missing_flasher
 from pytest_tinyml.boards.probed import ProbedBoard
 from pytest_tinyml.boards.serialport import missing_pyserial
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 NAME: Final = "nucleo-f446re"
 CHIP: Final = "STM32F446"
 BAUD: Final = 921_600
+FRAME_BYTES: Final = 4096
+MAX_FRAME_BYTES: Final = 16384
+"""See firmware/apps/nucleo_f446re/main.c."""
 _GENERATED: Final = "generated"
 _PORTABLE: Final = "portable"
 _CYCLES: Final = "cycles"
@@ -85,6 +88,10 @@ class NucleoBoard(ProbedBoard):
             MissingToolError: ST's tool was asked for, and is not installed.
         """
         wanted = {"TML_BAUD": str(self.baud)}
+        frame = frame_bytes(self.request.model, FRAME_BYTES, MAX_FRAME_BYTES)
+        if frame != FRAME_BYTES:
+            # The ring that bytes are received into holds two, and is a power of two.
+            wanted |= {"TML_FRAME_BYTES": f"{frame}U", "TML_RING_BYTES": f"{1 << (2 * frame - 1).bit_length()}U"}
         if self.request.clock in {None, _CYCLES}:
             wanted["TML_COUNT_CYCLES"] = "1"
         fault = self.request.options.get("fault")

@@ -1,4 +1,4 @@
-"""Firmware for emulated processors is reproducible: the same sources give the same bytes, wherever they are."""
+"""Firmware for one processor is reproducible: the same sources give the same bytes, wherever they are."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("port", "toolchain", "compiler"),
+    ("app", "port", "toolchain", "compiler"),
     [
-        ("qemu_stm32f405", "toolchain-arm-none-eabi.cmake", "arm-none-eabi-gcc"),
-        ("qemu_xtensa", "toolchain-xtensa-lx106.cmake", "xtensa-lx106-elf-gcc"),
+        ("emulated", "qemu_stm32f405", "toolchain-arm-none-eabi.cmake", "arm-none-eabi-gcc"),
+        ("emulated", "qemu_xtensa", "toolchain-xtensa-lx106.cmake", "xtensa-lx106-elf-gcc"),
+        ("nucleo_f446re", "stm32f446", "toolchain-arm-none-eabi.cmake", "arm-none-eabi-gcc"),
     ],
 )
-def test_the_place_is_not_in_the_image(port: str, toolchain: str, compiler: str, tmp_path: Path) -> None:
+def test_the_place_is_not_in_the_image(app: str, port: str, toolchain: str, compiler: str, tmp_path: Path) -> None:
     """Neither the sources' nor the build's."""
     need(compiler)
     need("cmake")
-    one, another = built_in_two_folders(port, toolchain, tmp_path)
+    one, another = built_in_two_folders(port, toolchain, tmp_path, app=app, definitions="TML_BAUD=921600")
     assert one == another
     assert str(tmp_path).encode() not in one

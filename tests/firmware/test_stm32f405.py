@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 PORT = FIRMWARE / "ports" / "qemu_stm32f405"
 FAMILY = FIRMWARE / "ports" / "stm32f4"
 COMMON = FIRMWARE / "ports" / "common"
-CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-ffreestanding")
+CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-ffreestanding")
+WITHOUT_FPU = ("-mfloat-abi=soft",)
+WITH_FPU = ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-DTML_FPU=1")
 INCLUDES = (INCLUDE, *(f"-I{folder}" for folder in (PORT, FAMILY, COMMON, COMMON / "include")))
 SURVIVED = 7
 FAULT = 3
@@ -24,14 +26,40 @@ MEMORY_FUNCTIONS = ("memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp",
 
 
 @pytest.fixture(scope="module")
+def float_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for networks of floats: the FPU is on."""
+    return build(tmp_path_factory.mktemp("stm32f405-fpu"), WITH_FPU)
+
+
+@pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the program that does what the command line says."""
-    target = tmp_path_factory.mktemp("stm32f405") / "target.elf"
+    return build(tmp_path_factory.mktemp("stm32f405"), WITHOUT_FPU)
+
+
+def build(folder: Path, floats: tuple[str, ...]) -> Path:
+    """Compile and link the program."""
+    target = folder / "target.elf"
     ports = [file for folder in (PORT, FAMILY, COMMON) for file in sorted(folder.glob("*.c"))]
     sources = [FIRMWARE / "tests" / "target_stm32f405.c", *ports, *CORE]
     script = (f"-T{PORT / 'link.ld'}", f"-L{FAMILY}")
     compiler = need("arm-none-eabi-gcc")
-    run([compiler, *STRICT, *CORTEX_M4, "-Os", "-nostdlib", *INCLUDES, *sources, *script, "-lgcc", "-o", target])
+    run(
+        [
+            compiler,
+            *STRICT,
+            *CORTEX_M4,
+            *floats,
+            "-Os",
+            "-nostdlib",
+            *INCLUDES,
+            *sources,
+            *script,
+            "-lgcc",
+            "-o",
+            target,
+        ]
+    )
     return target
 
 
@@ -111,6 +139,24 @@ def test_a_fault_is_reported_by_name_and_place(image: Path, action: str, report:
     assert status == FAULT
 
 
+def test_floating_point_where_it_is_wanted(float_image: Path) -> None:
+    """With the FPU on an instruction of floating point is one as any other."""
+    status, output = emulate(float_image, "floating-point")
+    assert status == SURVIVED, output
+
+
+def test_a_fault_among_floats_has_its_stack(float_image: Path) -> None:
+    """The frame of 26 words is left out of the stack pointer that is reported, as the frame of 8 is elsewhere."""
+    status, output = emulate(float_image, "fault-with-floats")
+    (stack,) = numbers(output, "stack")
+    found = re.search(
+        r"^UsageFault, undefined instruction, pc 0x080\w+, lr 0x080\w+, sp (0x\w+),", output, re.MULTILINE
+    )
+    assert found is not None, output
+    assert stack == int(found[1], 16)
+    assert status == FAULT
+
+
 def test_a_lock_up_ends_the_emulator(image: Path) -> None:
     """A fault in the fault handler: QEMU says so and aborts."""
     status, output = emulate(image, "lock-up")
@@ -120,7 +166,7 @@ def test_a_lock_up_ends_the_emulator(image: Path) -> None:
 
 @pytest.mark.parametrize("level", ["-Os", "-O2", "-O3"])
 @pytest.mark.parametrize(
-    ("prefix", "flags"), [("arm-none-eabi-", CORTEX_M4), ("xtensa-lx106-elf-", ("-ffreestanding",))]
+    ("prefix", "flags"), [("arm-none-eabi-", (*CORTEX_M4, *WITHOUT_FPU)), ("xtensa-lx106-elf-", ("-ffreestanding",))]
 )
 def test_no_memory_function_calls_itself(prefix: str, flags: tuple[str, ...], level: str, tmp_path: Path) -> None:
     """No compiler makes a call of memcpy of the loop that is memcpy: each symbol but strncmp is only defined."""

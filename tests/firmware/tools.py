@@ -73,8 +73,10 @@ def fuzz(
     return int(found.group(1))
 
 
-def built_in_two_folders(port: str, toolchain: str, tmp_path: Path) -> tuple[bytes, bytes]:
-    """Build an emulated board's firmware, without a network, from copies of the sources in two places."""
+def built_in_two_folders(
+    port: str, toolchain: str, tmp_path: Path, *, app: str = "emulated", definitions: str = ""
+) -> tuple[bytes, bytes]:
+    """Build the firmware of one processor, without a network, from copies of the sources in two places."""
     generator, program = find_generator()
     images = []
     for name in ("one", "another/place"):
@@ -85,9 +87,10 @@ def built_in_two_folders(port: str, toolchain: str, tmp_path: Path) -> tuple[byt
             "CMAKE_MAKE_PROGRAM": program,
             "TML_PORT": port,
             "TML_PYTHON": sys.executable,
+            "TML_DEFINITIONS": definitions,
         }
         flags = [f"-D{key}={value}" for key, value in settings.items()]
-        run([find_cmake(), "-G", generator, "-S", sources / "apps" / "emulated", "-B", build, *flags])
+        run([find_cmake(), "-G", generator, "-S", sources / "apps" / app, "-B", build, *flags])
         run([find_cmake(), "--build", build, "--parallel", "2"])
         images.append((build / "firmware.elf").read_bytes())
     return images[0], images[1]

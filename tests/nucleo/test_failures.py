@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from pytest_tinyml.boards import espport, probed
@@ -24,6 +26,7 @@ from pytest_tinyml.errors import (
     UnknownNameError,
     UsageError,
 )
+from pytest_tinyml.records import Encoding
 from pytest_tinyml.stores.models import load_model
 from tests.presence import lacking
 
@@ -221,6 +224,22 @@ def test_a_model_that_is_too_large(tmp_path: Path) -> None:
         DoesNotFitError, match=r"exceeds FLASH \(524,288 B\) by [\d,]+ B; boards with room for it: .*qemu"
     ):
         KIND.linked(load_model(str(path)), tmp_path)
+
+
+def test_large_inputs_have_a_frame(plug: Plug, tmp_path: Path) -> None:
+    """64 x 64 x 3 values, a photograph, arrive as they were sent; small models keep their small frame."""
+    net = flatbuild.Builder()
+    source = net.tensor([1, 64 * 64 * 3], scale=1 / 255, zero=-128)
+    path = tmp_path / "photograph.tflite"
+    path.write_bytes(net.finish(source, flatbuild.dense(net, source, 2, 7)))
+    board = KIND.create(BoardRequest(model=load_model(str(path)), work_dir=tmp_path, device=plug().device))
+    data = np.random.default_rng(3).integers(0, 256, 64 * 64 * 3, dtype=np.uint8).tobytes()
+    try:
+        identity = board.open()
+        assert (identity.max_frame, identity.rx_window) == (13 << 10, 32 << 10)
+        assert board.canary(Encoding.TENSOR, 0, data).input_crc == zlib.crc32(data)
+    finally:
+        board.close()
 
 
 def test_the_part_has_its_memories() -> None:

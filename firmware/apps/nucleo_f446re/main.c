@@ -1,6 +1,7 @@
 /* The firmware core on a NUCLEO-F446RE: wiring only. The line is the serial port that its ST-LINK shows the host. */
 #include "machine.h"
 #include "port_stm32f446.h"
+#include "usart.h"
 #if defined(TML_FAULTS)
 #include "faults.h"
 #endif
@@ -14,12 +15,15 @@
 
 #define POLL_MS 500U
 
-#define FRAME_BYTES 4096U /* twice that is the ring buffer of the USART */
+#ifndef TML_FRAME_BYTES /* a model with large inputs takes more */
+#define TML_FRAME_BYTES 4096U
+#endif
+_Static_assert(2U * TML_FRAME_BYTES <= USART_RING_BYTES, "the host sends as much ahead");
 #define RX_BYTES 4096U
 #define TX_BYTES 4096U
 
 static uint8_t rx[RX_BYTES];
-static uint8_t frame[FRAME_BYTES];
+static uint8_t frame[TML_FRAME_BYTES];
 static uint8_t tx[TX_BYTES];
 
 #if defined(TML_FAULTS)
@@ -64,7 +68,7 @@ int main(void) {
         .frame_size = sizeof frame,
         .tx = tx,
         .tx_size = sizeof tx,
-        .rx_window = 2U * FRAME_BYTES,
+        .rx_window = USART_RING_BYTES,
     };
     machine_report_faults(&session);
     if (tml_session_init(&session, &config) != TML_OK) {

@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define USART_RING_BYTES 8192U /* the port's receive window */
+#ifndef TML_RING_BYTES /* a model with large inputs takes more */
+#define TML_RING_BYTES 8192U
+#endif
+#define USART_RING_BYTES TML_RING_BYTES /* the port's receive window: a power of two */
 
 /* 8N1. `clock_hz` is what the USART's bus runs at. */
 void usart_open(uint32_t clock_hz, uint32_t baud);
