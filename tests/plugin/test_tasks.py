@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +135,21 @@ def test_without_targets(project: Project) -> None:
     assert "the data set has no targets" in output(run)
     results = _valid(project)
     assert (True, None) == (results["passed"], results["metrics"]["regression"])
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_the_journal_keeps_every_type(project: Project, dtype: DType) -> None:
+    """What one session has answered the next one takes from the journal, byte for byte."""
+    _write(project, dtype, "two", labels=np.zeros(SAMPLES, np.int64))
+    project.run(*RUN).assert_outcomes(passed=7)
+    # As if the first session had been killed after ten samples.
+    with closing(sqlite3.connect(project.journal)) as db, db:
+        db.execute("DELETE FROM result WHERE sample >= 10")
+        db.execute("UPDATE run SET finished = NULL")
+    project.run(*RUN).assert_outcomes(passed=7)
+    results = _valid(project)
+    assert 10 == results["throughput"]["resumed_samples"]
+    assert (SAMPLES, 1.0) == (results["metrics"]["count"], results["metrics"]["bit_exact_ratio"])
 
 
 def test_the_card_says_what_outputs_mean(project: Project) -> None:
