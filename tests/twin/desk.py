@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.boards.espline import compiled_in
@@ -18,7 +19,6 @@ from tests.twin.image import make_build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.projects import Project
     from tests.twin.board import Twin
@@ -114,10 +114,10 @@ def built(folder: Path, model: str, *, wired: bool = False) -> Path:
 
     Args:
         folder: for all of them.
-        model: of the zoo.
+        model: of the zoo, or a file.
         wired: it is for a board whose serial port is the link, and has ten images for its self-test.
     """
-    app = folder / f"{model}{'-wired' if wired else ''}"
+    app = folder / f"{Path(model).stem}{'-wired' if wired else ''}"
     if not app.exists():
         loaded = load_model(model)
         generated = sources_for(loaded)

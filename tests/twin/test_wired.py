@@ -191,3 +191,49 @@ def test_generated_c(desk: Desk, flashed: Callable[..., bytes]) -> None:
         assert outcome.code == 0, outcome.text
         results = outcome.results
         assert (results["passed"], results["board"]["engine"], results["metrics"]["count"]) == (True, engine, 1000)
+
+
+def test_an_espdl_file(tmp_path: Path) -> None:
+    """Board esp32-espdl is greeted, asked and streamed to with 16-bit tensors; a twin has engine espdl-c."""
+    from pytest_tinyml.boards.esp32_espdl import KIND
+    from pytest_tinyml.boards.native import NativeBoard
+    from pytest_tinyml.campaign.listwork import ListWork
+    from pytest_tinyml.campaign.samples import SampleEncoder
+    from pytest_tinyml.contractsetup import cached_dataset, canary
+    from pytest_tinyml.engines.espdlbuild import EspdlBuilder
+    from pytest_tinyml.stores.models import load_model
+    from tests.twin.board import Twin, at_the_port
+    from tests.twin.desk import built
+    from tests.twin.image import flash_of
+
+    network = EspdlBuilder((1, 28, 28, 1))
+    network.convolution(4, 1)
+    network.pool()
+    network.flatten()
+    network.dense(10, 2, relu=False)
+    path = tmp_path / "own.espdl"
+    path.write_bytes(network.finish())
+    model = load_model(str(path))
+    KIND.check(model)
+    app = built(tmp_path, str(path), wired=True)
+    encoder = SampleEncoder(model, cached_dataset("mnist-28k", 60))
+    answers = []
+    with Twin(flash=flash_of(app / "build"), wiring=at_the_port("esp32-espdl")) as twin:
+        device = {"port": twin.url, "app_path": str(app)}
+        for board in (
+            KIND.create(BoardRequest(model=model, work_dir=tmp_path, device=device)),
+            NativeBoard(BoardRequest(model=model, work_dir=tmp_path)),
+        ):
+            work = ListWork(encoder, range(60))
+            try:
+                identity = board.open()
+                assert ("espdl-c", "int16") == (identity.engine, identity.input.dtype)
+                first = canary(board, identity, encoder, 0)
+                board.stream(work)
+            finally:
+                board.close()
+            assert work.scores[0] == first.scores
+            answers.append((work.scores, first.input_crc))
+        assert twin.downloads == 0
+    assert answers[0] == answers[1]
+    assert len(set(answers[0][0].values())) > 1
