@@ -140,7 +140,7 @@ class BoardKind(Protocol):
     boards that cannot be asked what they run, so that their identity is not checked, nor canaries unless
     ``answers_canaries`` is True (`CanaryResult.input_crc` may be None then); ``labels_only``, a
     function that says whether boards with these options answer with labels, so that nothing else is compared; and
-    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for`` and
+    ``missing_with``, which is `missing` for a run with this `BoardRequest.device`; ``engine_for``, ``check_with`` and
     ``resolution``, see the functions;
     ``kernels``, the back end of the engine where that is not ``portable``; and ``linked``, see `LinkedKind`.
     """
@@ -237,6 +237,20 @@ def missing_for(kind: BoardKind, device: Mapping[str, str]) -> list[Missing]:
     """Say what this computer lacks to use a kind of board, for a run with this `BoardRequest.device`."""
     missing_with: Callable[[Mapping[str, str]], list[Missing]] | None = getattr(kind, "missing_with", None)
     return kind.missing() if missing_with is None else missing_with(device)
+
+
+def check_model(kind: BoardKind, model: Model, options: Mapping[str, str]) -> None:
+    """Refuse a model that boards of a kind with these options cannot execute; its method ``check_with``, or `check`.
+
+    Raises:
+        ModelError: see `BoardKind.check`.
+        MissingToolError: what would translate it is not installed.
+    """
+    check: Callable[[Model, Mapping[str, str]], None] | None = getattr(kind, "check_with", None)
+    if check is None:
+        kind.check(model)
+    else:
+        check(model, options)
 
 
 def engine_for(kind: BoardKind, model: Model, options: Mapping[str, str]) -> str:

@@ -147,6 +147,13 @@ class NucleoKind:
         """See `BoardKind.check`."""
         sources_for(model, PART.kernels)
 
+    def check_with(self, model: Model, options: Mapping[str, str]) -> None:
+        """See `boards.base.check_model`; what ST's tool takes, only ST's tool knows."""
+        if options.get("engine") == stedgeai.ENGINE:
+            stedgeai.find_tool()
+        else:
+            self.check(model)
+
     def engine_for(self, model: Model, options: Mapping[str, str]) -> str:
         """See `boards.base.engine_for`."""
         return stedgeai.ENGINE if options.get("engine") == stedgeai.ENGINE else engine_of(model)

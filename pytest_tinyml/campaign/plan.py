@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from math import floor
 from typing import TYPE_CHECKING, Final
 
-from pytest_tinyml.boards.base import BoardRequest, engine_for, resolution_of, to_nobody
+from pytest_tinyml.boards.base import BoardRequest, check_model, engine_for, resolution_of, to_nobody
 from pytest_tinyml.boards.boardmap import BoardMap
 from pytest_tinyml.campaign.choices import choose_model
 from pytest_tinyml.campaign.desk import asked_boards
@@ -131,7 +131,7 @@ def make_plans(  # noqa: PLR0913 - as many as there are options, all by name
     )
     chosen = choose_model(model, preprocess, task)
     for each in asked:
-        each.kind.check(chosen)
+        check_model(each.kind, chosen, options or {})
     data = load_dataset(dataset, shape=chosen.input.shape[1:]) if isinstance(dataset, str) else dataset
     if data.images.dtype.kind == "f" and chosen.preprocess.assumed:
         # No card says otherwise, and float samples are not pixels.

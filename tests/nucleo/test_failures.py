@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.boards import espport, probed
-from pytest_tinyml.boards.base import BoardRequest, missing_for
+from pytest_tinyml.boards.base import BoardRequest, check_model, missing_for
 from pytest_tinyml.boards.espport import Port
 from pytest_tinyml.boards.flashers import OpenOcd
 from pytest_tinyml.boards.nucleo_f446re import KIND, TARGET, NucleoBoard
@@ -23,12 +23,15 @@ from pytest_tinyml.errors import (
     BoardTimeoutError,
     DoesNotFitError,
     IdentityError,
+    MissingToolError,
     UnknownNameError,
+    UnsupportedOperatorError,
     UsageError,
 )
 from pytest_tinyml.records import Encoding
 from pytest_tinyml.stores.models import load_model
 from tests.presence import lacking
+from tests.unit.tflite_models import FLOAT, Builder, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +201,20 @@ def test_a_flasher_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_pa
 LINK = Port(path="/dev/ttyACM0", serial_number="066B", what="STM32 STLink")
 OTHER = Port(path="/dev/ttyUSB0", serial_number="A50285BI", what="FT232R USB UART")
 SECOND = Port(path="/dev/ttyACM1", serial_number="0670", what="STLINK-V3")
+
+
+def test_models_are_checked_by_the_engine_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Generated C refuses what it cannot translate; with ST's tool that is the tool's affair, and it has to be there."""
+    net = Builder()
+    source, result = net.tensor([1, 6], kind=FLOAT), net.tensor([1, 6], kind=FLOAT)
+    net.operator("TANH", [source], [result])
+    odd = record(net.finish(source, result), "odd")
+    with pytest.raises(UnsupportedOperatorError, match="operator 0 TANH"):
+        check_model(KIND, odd, {})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("STEDGEAI_CORE_DIR", raising=False)
+    with pytest.raises(MissingToolError, match="stedgeai"):
+        check_model(KIND, odd, {"engine": "stedgeai"})
 
 
 def test_the_port_is_that_of_the_st_link(monkeypatch: pytest.MonkeyPatch) -> None:
