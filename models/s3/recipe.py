@@ -67,7 +67,7 @@ def largest(torch: Torch, bits: int) -> Torch:
 STAIRS = (
     Stair(step=15, title="one sigmoid neuron", shape=(1, 1, 2), data="brighter", build=one_neuron, epochs=60),
     Stair(step=16, title="softmax of two", shape=(1, 1, 2), data="brighter", build=two_classes, epochs=60),
-    Stair(step=17, title="one conv2d", shape=(1, 3, 3), data="lines", build=one_convolution, epochs=40),
+    Stair(step=17, title="one conv2d", shape=(1, 3, 3), data="brighter", build=one_convolution, epochs=40),
     Stair(
         step=18,
         title="two conv2d, two max-pools",

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_tinyml.cli import espdl
 from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Declare the command."""
     command = commands.add_parser("convert", help="write a model as sources for firmware")
-    command.add_argument("model", help="name of the zoo (tinyml models list) or a .tflite file")
+    command.add_argument("model", help="name of the zoo (tinyml models list), a .tflite or an .espdl file")
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the sources")
     command.add_argument(
         "--kernels",
@@ -35,6 +36,7 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     command.add_argument(
         "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
     )
+    espdl.add_options(command)
     command.set_defaults(action=run)
 
 
@@ -57,9 +59,19 @@ def _table(generated: EngineSources) -> list[str]:
 
 
 def _translate(model: Model, options: argparse.Namespace) -> None:
-    from pytest_tinyml.engines import aot  # noqa: PLC0415 - not needed to print a help text
+    from pytest_tinyml.engines import aot, component  # noqa: PLC0415 - not needed to print a help text
+    from pytest_tinyml.engines.layers.generate import network_of, with_kernels, write  # noqa: PLC0415
+    from pytest_tinyml.engines.modelfile import model_source  # noqa: PLC0415
+    from pytest_tinyml.engines.select import DEFAULT, engine_of  # noqa: PLC0415
 
-    generated = aot.generate(model, options.out, options.kernels or aot.PORTABLE)
+    if engine_of(model) == DEFAULT:
+        generated = aot.generate(model, options.out, options.kernels or aot.PORTABLE)
+    else:
+        if options.kernels not in {None, aot.PORTABLE}:
+            msg = f"engine {engine_of(model)!r}, which {model.name} is for, has kernels 'portable' only"
+            raise UsageError(msg)
+        generated = with_kernels(write(network_of(model), model_source(model), options.out))
+    component.describe(model, generated, options.out)
     for path in (*generated.sources, *generated.vendor_sources):
         print(path)
     print(" ".join(f"-I{folder}" for folder in generated.include_dirs))
@@ -70,7 +82,14 @@ def _translate(model: Model, options: argparse.Namespace) -> None:
 
 def _as_array(model: Model, options: argparse.Namespace) -> None:
     from pytest_tinyml.engines import tflm  # noqa: PLC0415 - not needed to print a help text
+    from pytest_tinyml.engines.espdl import generate  # noqa: PLC0415
 
+    if model.format == "espdl":
+        # ESP-DL reads the file as it is, and finds operators and memory itself.
+        for path in sorted(generate(model, options.out).glob("*model*.[ch]*")):
+            print(path)
+        print(f"model {len(model.data):,} B")
+        return
     generated = tflm.generate(model, options.out, options.arena)
     for path in (*generated.sources, *generated.headers):
         print(path)
@@ -87,6 +106,15 @@ def run(options: argparse.Namespace) -> None:
     """
     from pytest_tinyml.campaign.choices import choose_model  # noqa: PLC0415 - not needed to print a help text
 
+    if options.espdl:
+        if options.c_array or options.kernels is not None:
+            raise UsageError("--espdl writes an .espdl file; translate that one in a second call")
+        espdl.convert(options)
+        return
+    given = next((name for name in espdl.OPTIONS if getattr(options, name) is not None), None)
+    if given is not None:
+        msg = f"--{given} needs --espdl"
+        raise UsageError(msg)
     if options.c_array and options.kernels is not None:
         raise UsageError("--kernels is for a model translated to C; with --c-array the firmware brings the kernels")
     if options.arena is not None and not options.c_array:

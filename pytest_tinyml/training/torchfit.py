@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import PreprocessSpec
     from pytest_tinyml.training.stairs import Stair, Torch
 
-THREADS: Final = 2
+THREADS: Final = 1
+"""Several would wait for each other wherever other programs run, and networks as small as these gain nothing."""
 OPSET: Final = 18
 
 

@@ -51,8 +51,8 @@ def test_s2_is_the_network_of_the_tutorial() -> None:
 
 def test_unknown_recipe(tmp_path: Path) -> None:
     """A misspelt recipe is answered with the known ones, before anything heavy is imported."""
-    with pytest.raises(UnknownNameError, match=r"no recipe named 's3'; did you mean '.*Known: s0, s1, s2, s4"):
-        train("s3", data=None, out=tmp_path)
+    with pytest.raises(UnknownNameError, match=r"no recipe named 's5'; did you mean '.*Known: s0, s1, s2, s3, s4"):
+        train("s5", data=None, out=tmp_path)
 
 
 def test_recipe_without_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
