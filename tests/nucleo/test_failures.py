@@ -204,7 +204,7 @@ SECOND = Port(path="/dev/ttyACM1", serial_number="0670", what="STLINK-V3")
 
 
 def test_models_are_checked_by_the_engine_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Generated C refuses what it cannot translate; with ST's tool that is the tool's affair, and it has to be there."""
+    """Generated C refuses what it cannot translate; with ST's tool that is the tool's affair, if it is there."""
     net = Builder()
     source, result = net.tensor([1, 6], kind=FLOAT), net.tensor([1, 6], kind=FLOAT)
     net.operator("TANH", [source], [result])
