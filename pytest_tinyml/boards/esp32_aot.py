@@ -24,6 +24,7 @@ class Esp32AotKind(LineKind):
     name = NAME
     summary = "ESP32 over its serial port (engine: generated C, ESP-NN)"
     engine = "aot"
+    kernels = ESP_NN
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
