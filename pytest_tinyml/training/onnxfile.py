@@ -8,13 +8,15 @@ import numpy as np
 
 from pytest_tinyml.engines.flatgraph import Graph, load, schema
 from pytest_tinyml.engines.graph import complete_reshape_options, fold_shape_operators
-from pytest_tinyml.errors import ModelError, UnsupportedOperatorError
+from pytest_tinyml.engines.support import refusal
+from pytest_tinyml.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from pytest_tinyml.errors import UnsupportedOperatorError
     from pytest_tinyml.records import Model
 
 OPSET: Final = 18
@@ -81,7 +83,7 @@ class _Translator:
         return bytes(made.SerializeToString())
 
     def _refusal(self, reason: str) -> UnsupportedOperatorError:
-        return UnsupportedOperatorError(self.model.name, "espdl", self.position, self.kind, reason)
+        return refusal(self.model.name, "float32", "espdl", self.position, self.kind, reason)
 
     def _shape(self, index: int) -> tuple[int, ...]:
         return tuple(int(n) for n in self.graph.sub.tensors[index].shape)
