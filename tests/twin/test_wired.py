@@ -9,6 +9,7 @@ import pytest
 
 from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.esp32 import Esp32Kind
+from pytest_tinyml.boards.esp32_aot import KIND as AOT
 from pytest_tinyml.contract import BoardContract
 
 pytestmark = [
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_tinyml.boards.base import Board
+    from pytest_tinyml.boards.base import Board, BoardKind
     from pytest_tinyml.records import Model
     from tests.twin.desk import Desk
 
@@ -50,7 +51,7 @@ class TwinKind(Esp32Kind):
 class TestEsp32Contract(BoardContract):
     """Flashed once, then as after each start of a test session."""
 
-    kind = TwinKind()
+    kind: ClassVar[BoardKind] = TwinKind()
     models = (MODEL,)
     recovers = True
     faults: ClassVar = {"crash": {"panic-at": "{n}"}, "hang": {"hang-at": "{n}"}}
@@ -67,7 +68,7 @@ class TestEsp32Contract(BoardContract):
         from tests.twin.plugged import plugged
 
         faults = [word for name, value in options.items() for word in (f"--{name}", value)]
-        url = self.twins.enter_context(plugged(self.folder / "flash.bin", "--wired", "esp32", *faults))
+        url = self.twins.enter_context(plugged(self.folder / "flash.bin", "--wired", self.kind.name, *faults))
         return self.kind.create(
             BoardRequest(
                 model=model,
@@ -76,6 +77,12 @@ class TestEsp32Contract(BoardContract):
                 device={"port": url, "app_path": str(self.folder)},
             )
         )
+
+
+class TestEsp32AotContract(TestEsp32Contract):
+    """The same of the board whose engine the twin really has."""
+
+    kind = AOT
 
 
 def test_from_flash_to_verdict(desk: Desk) -> None:
