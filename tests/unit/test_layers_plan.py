@@ -108,6 +108,12 @@ def test_memory_is_used_again_in_place() -> None:
     assert lay_out(again).arena_bytes == 160 + 160 + 16
 
 
+def test_memory_that_is_read_twice_is_not_written_in_place() -> None:
+    """A call of a tensor and the same one under another shape does not write over what it still reads."""
+    net = network([160, 160, 160], [step((0,), 1, alias=True), step((0, 1), 2, again=True)])
+    assert lay_out(net).arena_bytes == 160 + 160
+
+
 def test_a_step_without_its_input_is_a_bug() -> None:
     """A front end that forgets a step is told."""
     with pytest.raises(ValueError, match="nothing has written"):

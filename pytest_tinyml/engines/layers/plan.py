@@ -96,7 +96,9 @@ def _blocks(network: Network) -> list[_Block]:
                 msg = f"step {position} ({step.operator}) reads {values[index].name!r}, which nothing has written"
                 raise ValueError(msg)
         source = block_of.get(step.inputs[0]) if step.inputs else None
-        reused = source is not None and (not step.function or (step.in_place and source.last <= position))
+        # Not where another input is the same memory: the kernel may read it after it has begun to write.
+        alone = all(block_of.get(index) is not source for index in step.inputs[1:])
+        reused = source is not None and (not step.function or (step.in_place and alone and source.last <= position))
         size = values[step.output].nbytes
         if source is not None and reused:
             block = source
