@@ -30,7 +30,7 @@ UNKNOWN = [
     ((*NATIVE, "--tinyml-model", "."), ".: is a folder; expected a .tflite file"),
     (
         (*OWN, "--tinyml-reference", "tfml"),
-        "no reference named 'tfml'; did you mean 'tflm'? Known: litert, litert-ref, tflm",
+        "no reference named 'tfml'; did you mean 'tflm'? Known: espdl, litert, litert-ref, tflm",
     ),
     (
         (*OWN, "--tinyml-link", "serail"),
