@@ -16,8 +16,9 @@ from pytest_tinyml.campaign import SampleEncoder
 from pytest_tinyml.references import get_reference
 from pytest_tinyml.references.cache import cached_scores
 from pytest_tinyml.stores.datasets import load_dataset
-from pytest_tinyml.stores.models import list_models, load_model
+from pytest_tinyml.stores.models import load_model
 from pytest_tinyml.verdict.compare import compare
+from tests.campaigns import zoo_on
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,7 +48,7 @@ def main() -> int:
     slowest = 0.0
     print("| model | tflm against | differing samples | max LSB | max difference | label flips | warm s |")
     print("|---|---|---:|---:|---:|---:|---:|")
-    for model in [load_model(row.name) for row in list_models()]:
+    for model in map(load_model, zoo_on("tflm")):
         golden = answers("tflm", model, dataset)
         times = []
         for _ in range(ROUNDS):

@@ -14,7 +14,8 @@ from pytest_tinyml.engines import aot
 from pytest_tinyml.engines.modelfile import c_string, model_source
 from pytest_tinyml.errors import BuildError, ModelError, UnknownNameError, UnsupportedOperatorError
 from pytest_tinyml.records import PreprocessSpec
-from pytest_tinyml.stores.models import list_models, load_model
+from pytest_tinyml.stores.models import load_model
+from tests.campaigns import zoo_on
 from tests.unit.enginelib import engine_of, load_engine, run, tflm
 from tests.unit.tflite_models import FLOAT, Builder, convnet, dense, keras_flatten, keras_mlp, record, softmax_options
 
@@ -106,7 +107,7 @@ def test_the_functions_named_are_called(tmp_path: Path, kernels: str) -> None:
 
 
 @pytest.mark.parametrize("kernels", [aot.CMSIS_NN, aot.ESP_NN])
-@pytest.mark.parametrize("name", [row.name for row in list_models() if row.input_scale])
+@pytest.mark.parametrize("name", [name for name in zoo_on("tflm") if not name.endswith("-float")])
 def test_the_zoos_layers_are_the_vendors(tmp_path: Path, name: str, kernels: str) -> None:
     """Every convolution and every dense layer of the zoo, whatever its weights' scales."""
     uses = aot.generate(load_model(name), tmp_path, kernels).kernels_used

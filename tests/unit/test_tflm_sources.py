@@ -15,7 +15,8 @@ from pytest_tinyml.engines.carray import array_body
 from pytest_tinyml.engines.component import DESCRIPTION
 from pytest_tinyml.errors import BuildError, UnsupportedOperatorError
 from pytest_tinyml.references.arena import probe_arena
-from pytest_tinyml.stores.models import load_model, model_names
+from pytest_tinyml.stores.models import load_model
+from tests.campaigns import zoo_on
 from tests.firmware.tools import FIRMWARE, INCLUDE, need, run
 from tests.unit.tflite_models import Builder, keras_mlp, record
 
@@ -95,7 +96,7 @@ def test_the_array_without_xxd() -> None:
     )
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", zoo_on("tflm"))
 def test_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
     """Each has a resolver of its operators and an arena that it runs in on the host."""
     model = load_model(name)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tinyml.assets import assets_dir
+from pytest_tinyml.engines.layers.fromespdl import read_espdl
+from pytest_tinyml.engines.layers.macs import macs_of
 from pytest_tinyml.stores.models import load_model, model_names
 from pytest_tinyml.stores.splits import MNIST_TEST_SHA256, MNIST_TRAIN_SHA256, TEST_COUNT, TRAIN_COUNT
 from pytest_tinyml.stores.tflite import read_graph
 from pytest_tinyml.training.recipes import load_recipe, recipe_names
+from pytest_tinyml.training.stairs import TORCH_RECIPES, load_torch_recipe
 
 if TYPE_CHECKING:
     from pytest_tinyml.records import TensorSpec
@@ -26,11 +29,17 @@ def card(name: str) -> dict[str, Any]:
     return tomllib.loads((assets_dir("models") / name / "card.toml").read_text(encoding="utf-8"))
 
 
+def espdl_entries() -> list[tuple[str, dict[str, Any]]]:
+    """Return every file of the zoo for ESP-DL with its recipe's name."""
+    return [(name, entry) for name in TORCH_RECIPES for entry in card(name)["file"]]
+
+
 def entries() -> list[tuple[str, dict[str, Any]]]:
-    """Return every file of the zoo with its recipe's name."""
+    """Return every .tflite file of the zoo with its recipe's name."""
     return [(name, entry) for name in recipe_names() for entry in card(name)["file"]]
 
 
+ESPDL_ENTRIES = [pytest.param(name, entry, id=entry["name"]) for name, entry in espdl_entries()]
 ENTRIES = [pytest.param(name, entry, id=entry["name"]) for name, entry in entries()]
 
 
@@ -44,7 +53,8 @@ def test_names() -> None:
     """The names that the documentation uses on the command line exist."""
     kinds = ("float", "ptq", "qat")
     expected = {f"{system}-{kind}" for system in ("s0", "s1", "s2", "s4") for kind in kinds} | {"s1-ptq-pertensor"}
-    assert expected == set(model_names())
+    assert expected | {"s3-int8", "s3-int16"} == set(model_names())
+    assert load_model("s3").name == "s3-int8"
 
 
 @pytest.mark.parametrize(("name", "entry"), ENTRIES)
@@ -117,7 +127,27 @@ def test_s2_is_saved_as_h5() -> None:
     assert (assets_dir("models") / "s2" / "s2.h5").read_bytes().startswith(b"\x89HDF\r\n\x1a\n")
 
 
-@pytest.mark.parametrize(("name", "entry"), ENTRIES)
+@pytest.mark.parametrize(("name", "entry"), ESPDL_ENTRIES)
+def test_espdl_card_equals_file(name: str, entry: dict[str, Any]) -> None:
+    """Cards of .espdl files say what is in them, by a named runtime, and what the recipe beside them says."""
+    model, table, recipe = load_model(entry["name"]), card(name), load_torch_recipe(name)
+    stair = recipe.stair(recipe.step)
+    network = read_espdl(model)
+    assert (entry["bytes"], entry["sha256"]) == (len(model.data), hashlib.sha256(model.data).hexdigest())
+    assert (entry["operators"], entry["macs"]) == (list(model.operators), macs_of(network))
+    assert (entry["input"], entry["output"]) == (tensor(model.input), tensor(model.output))
+    assert (f"{name}-{entry['kind']}", entry["kind"]) == (entry["name"], model.input.dtype)
+    assert (TEST_COUNT, MNIST_TEST_SHA256) == (entry["count"], table["data"]["test_sha256"])
+    assert (TRAIN_COUNT, MNIST_TRAIN_SHA256) == (table["data"]["train_count"], table["data"]["train_sha256"])
+    assert entry["top1"] == pytest.approx(entry["correct"] / entry["count"], abs=5e-7)
+    assert entry["runtime"].startswith("espdl esp-ppq ")
+    assert (recipe.system, recipe.seed, recipe.step) == (table["system"], table["seed"], table["training"]["step"])
+    assert (stair.epochs, stair.batch_size) == (table["training"]["epochs"], table["training"]["batch_size"])
+    # Quantisation costs at most a fifth of a point.
+    assert abs(table["training"]["float_correct"] - entry["correct"]) < 0.002 * TEST_COUNT
+
+
+@pytest.mark.parametrize(("name", "entry"), ENTRIES + ESPDL_ENTRIES)
 def test_documentation(name: str, entry: dict[str, Any]) -> None:
     """The table in docs/reference/models.md has the card's figures."""
     figures = (card(name)["parameters"], entry["macs"], entry["bytes"], entry["correct"])
