@@ -92,7 +92,8 @@ STAIRS = (
         shape=(3, 32, 32),
         data="photographs",
         build=lambda torch, _: pooled(torch, (8, 16), 32, 3, (16, 1)),
-        epochs=6,
+        epochs=12,
+        peak=3e-3,
     ),
     Stair(
         step=23,
@@ -100,7 +101,8 @@ STAIRS = (
         shape=(3, 64, 64),
         data="photographs",
         build=lambda torch, _: pooled(torch, (8, 16, 32), 64, 3, (32, 2)),
-        epochs=4,
+        epochs=8,
+        peak=3e-3,
     ),
 )
 

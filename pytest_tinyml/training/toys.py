@@ -99,12 +99,12 @@ def _photographs(
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
     values = np.zeros((len(labels), height, width, channels))
     for image, label in zip(values, labels, strict=True):
-        slope = random.uniform(-80.0, 80.0, (2, channels)) / height
-        image[:] = random.uniform(60.0, 140.0, channels) + rows[..., None] * slope[0] + columns[..., None] * slope[1]
-        radius = random.uniform(0.2, 0.35) * min(height, width)
+        slope = random.uniform(0.0, 30.0, (2, channels)) / height
+        image[:] = random.uniform(20.0, 90.0, channels) + rows[..., None] * slope[0] + columns[..., None] * slope[1]
+        radius = random.uniform(0.25, 0.4) * min(height, width)
         y, x = (random.uniform(radius, size - radius) for size in (height, width))
         far = np.maximum(abs(rows - y), abs(columns - x)) if label else np.hypot(rows - y, columns - x)
-        image[far < radius] = random.uniform(0.0, 255.0, channels)
+        image[far < radius] = random.uniform(180.0, 255.0, channels)
     return values
 
 

