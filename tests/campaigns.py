@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.campaign.plan import make_campaign, make_plans
-from pytest_tinyml.stores.models import list_models
+from pytest_tinyml.stores.models import list_models, load_model
 from pytest_tinyml.verdict.compare import Comparison, compare
 
 if TYPE_CHECKING:
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_S = 1200.0
-KINDS = {"float", "ptq", "ptq-pertensor", "qat"}
-"""Of the models that TensorFlow Lite Micro is the reference of."""
 
 
 def zoo_on(board: str) -> list[str]:
     """Return the names of the zoo's .tflite models that a board takes: an LX106 has no arithmetic for floats."""
-    return [row.name for row in list_models() if row.kind in KINDS and (board != "qemu-xtensa" or row.input_scale)]
+    rows = [row for row in list_models() if load_model(row.name).format == "tflite"]
+    return [row.name for row in rows if board != "qemu-xtensa" or row.input_scale]
 
 
 def run_campaign(

@@ -320,9 +320,9 @@ def test_slow_things_happen_once(project: Project, monkeypatch: pytest.MonkeyPat
     computed: list[int] = []
     scores = TflmReference.scores
 
-    def load(name: str) -> Dataset:
+    def load(name: str, **how: Any) -> Dataset:
         loaded.append(name)
-        return load_dataset(name)
+        return load_dataset(name, **how)
 
     def count(
         self: TflmReference, model: Model, tensors: npt.NDArray[Any], *, on_chunk: OnChunk | None = None
