@@ -11,7 +11,7 @@ from pytest_tinyml.boards.base import BuildFacts, Missing
 from pytest_tinyml.boards.registry import boards_with_room
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.errors import DoesNotFitError, MissingToolError
-from pytest_tinyml.links.session import sample_room
+from pytest_tinyml.links.room import sample_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

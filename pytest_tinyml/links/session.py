@@ -17,10 +17,10 @@ from pytest_tinyml.errors import (
     BoardReportedError,
     BoardTimeoutError,
     IdentityError,
-    UsageError,
     WireError,
 )
 from pytest_tinyml.links.base import LinkClosedError
+from pytest_tinyml.links.room import check_fits
 from pytest_tinyml.wire import ErrorCode, MessageType
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 RESENDABLE = frozenset({ErrorCode.BAD_FRAME, ErrorCode.OVERRUN, ErrorCode.TOO_LARGE})
 """Damage on the line. Frames are never sent too large: a board that finds one has missed a delimiter."""
-BATCH_BYTES = 4
-"""What an INFER needs beside its samples (PROTOCOL.md, section 3)."""
-SAMPLE_BYTES = 6
-"""What each sample needs beside its data."""
 _POLL_S = 0.25
 
 
@@ -266,32 +262,6 @@ def _fault(report: wire.BoardReport) -> BoardCrashedError:
     error = BoardCrashedError(f"processor fault{during}: {report.text}")
     error.running = report.sample_id
     return error
-
-
-def sample_room(max_frame: int) -> int:
-    """Return the bytes of the largest encoded sample that an INFER or CANARY in one frame of this size holds."""
-    return wire.max_payload_size(max_frame) - BATCH_BYTES - SAMPLE_BYTES
-
-
-def check_fits(sample_bytes: int, identity: Identity) -> None:
-    """Refuse a sample that no INFER or CANARY of this board can hold.
-
-    Args:
-        sample_bytes: of the encoded sample.
-        identity: of the board.
-
-    Raises:
-        UsageError: with what it would take.
-    """
-    if sample_bytes > wire.MAX_SAMPLE_BYTES:
-        msg = f"one sample is {sample_bytes} bytes, a message holds at most {wire.MAX_SAMPLE_BYTES} (PROTOCOL.md)"
-        raise UsageError(msg)
-    if sample_bytes > sample_room(identity.max_frame):
-        msg = (
-            f"one sample ({sample_bytes} bytes) does not fit a frame of this board ({identity.max_frame} bytes): "
-            "its receive buffer is too small for this model"
-        )
-        raise UsageError(msg)
 
 
 def reported(report: wire.BoardReport) -> BoardReportedError:

@@ -16,7 +16,8 @@ import numpy as np
 from pytest_tinyml import wire
 from pytest_tinyml.errors import BoardTimeoutError, WireError
 from pytest_tinyml.links.pace import Pace
-from pytest_tinyml.links.session import BATCH_BYTES, RESENDABLE, SAMPLE_BYTES, check_fits, reported
+from pytest_tinyml.links.room import BATCH_BYTES, SAMPLE_BYTES, check_fits
+from pytest_tinyml.links.session import RESENDABLE, reported
 from pytest_tinyml.records import Encoding
 from pytest_tinyml.wire import MessageType
 
