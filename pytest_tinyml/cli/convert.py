@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tinyml.cli import espdl
+from pytest_tinyml.cli import espdl, tflite
 from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Declare the command."""
     command = commands.add_parser("convert", help="write a model as sources for firmware")
-    command.add_argument("model", help="name of the zoo (tinyml models list), a .tflite or an .espdl file")
+    command.add_argument(
+        "model", help="name of the zoo (tinyml models list), a .tflite or an .espdl file; with --tflite a Keras file"
+    )
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the sources")
     command.add_argument(
         "--kernels",
@@ -36,7 +38,9 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     command.add_argument(
         "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
     )
+    tflite.add_options(command)
     espdl.add_options(command)
+    espdl.add_calibration(command)
     command.set_defaults(action=run)
 
 
@@ -98,6 +102,25 @@ def _as_array(model: Model, options: argparse.Namespace) -> None:
     print(f"arena {generated.arena_bytes:,} B{measured}, model {len(model.data):,} B")
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    wanted = [f"--{name}" for name in ("espdl", "tflite") if getattr(options, name)]
+    if wanted and (options.c_array or options.kernels is not None or len(wanted) > 1):
+        msg = f"{wanted[0]} writes a model file; do one thing at a time, and translate that file in a second call"
+        raise UsageError(msg)
+    needed = [
+        *((name, ("espdl",)) for name in espdl.OPTIONS),
+        *((name, ("espdl", "tflite")) for name in espdl.CALIBRATION),
+    ]
+    for name, makers in needed:
+        if getattr(options, name) is not None and not any(getattr(options, maker) for maker in makers):
+            msg = f"--{name} needs {' or '.join(f'--{maker}' for maker in makers)}"
+            raise UsageError(msg)
+    if options.samples is not None and options.samples < 1:
+        msg = f"--samples {options.samples}: must be at least 1"
+        raise UsageError(msg)
+
+
 def run(options: argparse.Namespace) -> None:
     """Write the sources and print what they need.
 
@@ -106,15 +129,10 @@ def run(options: argparse.Namespace) -> None:
     """
     from pytest_tinyml.campaign.choices import choose_model  # noqa: PLC0415 - not needed to print a help text
 
-    if options.espdl:
-        if options.c_array or options.kernels is not None:
-            raise UsageError("--espdl writes an .espdl file; translate that one in a second call")
-        espdl.convert(options)
+    _check(options)
+    if options.espdl or options.tflite:
+        (espdl if options.espdl else tflite).convert(options)
         return
-    given = next((name for name in espdl.OPTIONS if getattr(options, name) is not None), None)
-    if given is not None:
-        msg = f"--{given} needs --espdl"
-        raise UsageError(msg)
     if options.c_array and options.kernels is not None:
         raise UsageError("--kernels is for a model translated to C; with --c-array the firmware brings the kernels")
     if options.arena is not None and not options.c_array:

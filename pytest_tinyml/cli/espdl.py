@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.training.espdl import FloatNetwork
 
 _IMAGE_RANK: Final = 3
-OPTIONS: Final = ("bits", "target", "calibrate", "samples")
+OPTIONS: Final = ("bits", "target")
 """Options that only go with ``--espdl``; each is None unless it is given."""
+CALIBRATION: Final = ("calibrate", "samples")
+"""Those of everything that quantises."""
 
 
 def add_options(command: Any) -> None:  # noqa: ANN401 - argparse's own type is private
@@ -26,13 +28,6 @@ def add_options(command: Any) -> None:  # noqa: ANN401 - argparse's own type is 
     )
     group.add_argument("--bits", type=int, choices=(8, 16), help="of weights and activations (default: 8)")
     group.add_argument("--target", metavar="CHIP", help="esp32 (default), esp32s3, esp32p4, ...")
-    group.add_argument(
-        "--calibrate",
-        metavar="DATA",
-        help="data set whose first samples give the ranges of activations (default: the images that the zoo's models "
-        "are trained on)",
-    )
-    group.add_argument("--samples", type=int, metavar="N", help="how many of them (default: 256)")
 
 
 def convert(options: argparse.Namespace) -> None:
@@ -43,27 +38,17 @@ def convert(options: argparse.Namespace) -> None:
         BuildError: esp-ppq failed.
     """
     from pytest_tinyml.training.espdl import SAMPLES, calibration_of, quantise  # noqa: PLC0415
-    from pytest_tinyml.training.espdlcard import own_card  # noqa: PLC0415
+    from pytest_tinyml.training.owncard import write_model  # noqa: PLC0415
 
-    if options.samples is not None and options.samples < 1:
-        msg = f"--samples {options.samples}: must be at least 1"
-        raise UsageError(msg)
     network = _network(options.model, options.preprocess)
-    data = _calibration(network, options.calibrate)
+    shape = network.shape[1:]
+    data = calibration(options.calibrate, (*shape[1:], shape[0]) if len(shape) == _IMAGE_RANK else shape)
     bits: Literal[8, 16] = options.bits or 8
     target = options.target or "esp32"
     espdl = quantise(network, calibration_of(network, data, options.samples or SAMPLES), bits=bits, target=target)
     stem = f"{network.name.removesuffix('-float')}-int{bits}"
-    out = Path(options.out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{stem}.espdl").write_bytes(espdl)
-        (out / f"{stem}.card.toml").write_text(own_card(stem, network.preprocess), encoding="utf-8")
-    except OSError as error:
-        msg = f"{out}: cannot be written: {error.strerror}"
-        raise UsageError(msg) from error
-    print(out / f"{stem}.espdl")
-    print(out / f"{stem}.card.toml")
+    for path in write_model(options.out, f"{stem}.espdl", espdl, network.preprocess):
+        print(path)
     print(f"{bits} bits, {target}, {len(espdl):,} B")
 
 
@@ -83,12 +68,29 @@ def _network(model: str, preprocess: str | None) -> FloatNetwork:
     return from_tflite(chosen)
 
 
-def _calibration(network: FloatNetwork, spec: str | None) -> Dataset:
+def add_calibration(command: Any) -> None:  # noqa: ANN401
+    """Declare the options of everything that quantises."""
+    group = command.add_argument_group("what quantisation is calibrated with (--espdl, --tflite ptq)")
+    group.add_argument(
+        "--calibrate",
+        metavar="DATA",
+        help="data set whose first samples give the ranges of activations (default: the images that the zoo's models "
+        "are trained on)",
+    )
+    group.add_argument("--samples", type=int, metavar="N", help="how many of them (default: 256)")
+
+
+def calibration(spec: str | None, shape: tuple[int, ...]) -> Dataset:
+    """Return the samples that ranges are taken from.
+
+    Args:
+        spec: a data set; None for what the zoo is trained on.
+        shape: of one sample, channels last; photographs are made to fit it.
+    """
     if spec is None:
         from pytest_tinyml.training.data import training_data  # noqa: PLC0415 - fetches 11 MB, once
 
         return training_data(None)[0]
     from pytest_tinyml.stores.datasets import load_dataset  # noqa: PLC0415
 
-    shape = network.shape[1:]
-    return load_dataset(spec, shape=(*shape[1:], shape[0]) if len(shape) == _IMAGE_RANK else shape)
+    return load_dataset(spec, shape=shape)

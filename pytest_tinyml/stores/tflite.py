@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 IDENTIFIER: Final = b"TFL3"
 HEADER_BYTES: Final = 8
+KERAS: Final = (b"\x89HDF", b"PK\3\4")
+"""How files of Keras begin: .h5 is HDF5, .keras a ZIP archive."""
 Table: TypeAlias = Any
 """A table of ai_edge_litert's generated reader, which has no types."""
 MAX_RANK: Final = 6
@@ -56,6 +58,8 @@ def read_graph(data: bytes, path: Path | str) -> Graph:
     if len(data) < HEADER_BYTES or data[4:8] != IDENTIFIER:
         got = f"{data[4:8]!r} in {len(data)} bytes"
         msg = f"{path}: not a .tflite file: expected the identifier {IDENTIFIER!r} at offset 4, got {got}"
+        if data[:4] in KERAS:
+            msg += f"; a Keras file becomes one by: tinyml convert {path} --tflite float --out DIR"
         raise ModelError(msg)
     try:
         return _Reader(data, str(path)).graph()

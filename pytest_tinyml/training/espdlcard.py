@@ -1,4 +1,4 @@
-"""Cards of .espdl files: of a user's own, with what the file cannot say, and of the zoo's."""
+"""Cards of the zoo's .espdl files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.stores.cards import SCHEMA
 from pytest_tinyml.training.cardfile import tensor_text
+from pytest_tinyml.training.owncard import preprocess_lines
 
 if TYPE_CHECKING:
-    from pytest_tinyml.records import Dataset, Model, PreprocessSpec
+    from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.training.stairs import TorchRecipe
 
 PACKAGES: Final = ("torch", "esp-ppq", "onnx", "numpy")
@@ -33,26 +34,6 @@ class Quantised:
     macs: int
     correct: int
     runtime: str
-
-
-def own_card(name: str, preprocess: PreprocessSpec) -> str:
-    """Return the text of ``NAME.card.toml``."""
-    return "\n".join(
-        (
-            "# Written by `tinyml convert --espdl`.",
-            f"schema = {SCHEMA}",
-            f"name = {json.dumps(name)}",
-            "",
-            *preprocess_lines(preprocess),
-            "",
-        )
-    )
-
-
-def preprocess_lines(preprocess: PreprocessSpec) -> list[str]:
-    """Return the table ``[preprocess]`` of a card."""
-    numbers = [f"scale = {preprocess.scale!r}", f"offset = {preprocess.offset!r}"]
-    return ["[preprocess]", f"kind = {json.dumps(preprocess.kind)}", *(numbers if preprocess.kind == "scale" else [])]
 
 
 def render_card(

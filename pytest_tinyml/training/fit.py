@@ -19,8 +19,11 @@ THREADS: Final = 2
 CHUNK: Final = 6_000
 
 
-def load_keras() -> Keras:
+def load_keras(purpose: str = "training a model") -> Keras:
     """Import TensorFlow and Keras 2, the Keras that quantisation-aware training needs, and make them repeatable.
+
+    Args:
+        purpose: what they are needed for, for the message where they are not installed.
 
     Raises:
         MissingDependencyError: the extra ``train`` is not installed.
@@ -32,7 +35,7 @@ def load_keras() -> Keras:
         import tf_keras  # noqa: PLC0415
     except ImportError as error:
         package = (error.name or "tensorflow").split(".")[0].replace("_", "-")
-        raise MissingDependencyError(package, "train", "training a model") from error
+        raise MissingDependencyError(package, "train", purpose) from error
     # TensorFlow refuses new thread counts once it has computed anything, e.g. when a second model is trained.
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(THREADS)

@@ -93,7 +93,7 @@ def own(path: Path, data: bytes) -> str:
         (lambda folder: [str(folder / "none.onnx")], "none.onnx: cannot be read"),
         (lambda _: ["s1-float", "--target", "esp33"], "no chip named 'esp33'; did you mean 'esp32"),
         (lambda _: ["s1-float", "--samples", "0"], "--samples 0: must be at least 1"),
-        (lambda _: ["s1-float", "--c-array"], "--espdl writes an .espdl file"),
+        (lambda _: ["s1-float", "--c-array"], "--espdl writes a model file"),
     ],
     ids=["quantised", "int8", "damaged", "absent", "chip", "samples", "array"],
 )

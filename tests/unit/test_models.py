@@ -195,3 +195,13 @@ def test_table_of_an_unevaluated_model() -> None:
         input_scale=0.0, input_zero_point=0,
     )  # fmt: skip
     assert ["x", "float", "1", "2", "3", "-", "none", "-", "-", "y"] == models_table([row]).splitlines()[-1].split()
+
+
+def test_a_keras_file_is_told_what_to_do() -> None:
+    """It is no .tflite, and the message has the command that makes one of it."""
+    path = assets_dir("models") / "s2" / "s2.h5"
+    message = r"not a \.tflite file.*; a Keras file becomes one by: tinyml convert .*s2\.h5"
+    with pytest.raises(ModelError, match=message):
+        ModelError, match=r"not a \.tflite file.*; a Keras file becomes one by: tinyml convert .*s2\.h5"
+    ):
+        load_model(str(path))
