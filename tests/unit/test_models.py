@@ -202,6 +202,4 @@ def test_a_keras_file_is_told_what_to_do() -> None:
     path = assets_dir("models") / "s2" / "s2.h5"
     message = r"not a \.tflite file.*; a Keras file becomes one by: tinyml convert .*s2\.h5"
     with pytest.raises(ModelError, match=message):
-        ModelError, match=r"not a \.tflite file.*; a Keras file becomes one by: tinyml convert .*s2\.h5"
-    ):
         load_model(str(path))
