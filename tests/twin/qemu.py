@@ -32,13 +32,13 @@ SOFTWARE: Final = (0xC, b"SW_CPU_RESET")
 DIED: Final = 3
 
 
-def install(folder: Path, *, machines: tuple[str, ...] = ESPRESSIF, dies_at: int | None = None) -> Path:
+def install(folder: Path, *, machines: tuple[str, ...] = ESPRESSIF, fault: str | None = None) -> Path:
     """Write the program.
 
     Args:
         folder: made.
         machines: that it has.
-        dies_at: it ends without a word when its board has computed so many samples, once.
+        fault: planted in its board at the first start (firmware/apps/common/faults.h); it ends with its board.
 
     Returns:
         Its path.
@@ -47,14 +47,14 @@ def install(folder: Path, *, machines: tuple[str, ...] = ESPRESSIF, dies_at: int
     program = folder / "qemu-system-xtensa"
     program.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom tests.twin.qemu import main\n"
-        f"main(sys.argv[1:], {machines!r}, {dies_at!r}, {str(folder / 'seen')!r})\n",
+        f"main(sys.argv[1:], {machines!r}, {fault!r}, {str(folder / 'seen')!r})\n",
         encoding="utf-8",
     )
     program.chmod(0o700)
     return program
 
 
-def main(words: list[str], machines: tuple[str, ...], dies_at: int | None, seen: str) -> NoReturn:
+def main(words: list[str], machines: tuple[str, ...], fault: str | None, seen: str) -> NoReturn:
     """Be QEMU; every start is one line of JSON in the file `seen`."""
     if words == ["-machine", "help"]:
         sys.stdout.write("\n".join(["Supported machines are:", *(f"{name:<20} a board" for name in machines), ""]))
@@ -80,7 +80,7 @@ def main(words: list[str], machines: tuple[str, ...], dies_at: int | None, seen:
     networked = given.nic.startswith("user,model=open_eth")
     # Killed as QEMU is, it leaves its files to whoever made the folder.
     scratch = Path(tempfile.mkdtemp(dir=Path(seen).parent))
-    machine = Machine(content, scratch, networked=networked, dies_at=dies_at if first else None)
+    machine = Machine(content, scratch, networked=networked, fault=fault if first else None)
     threading.Thread(target=answer_qmp, args=(given.qmp, machine), daemon=True).start()
     machine.run()
 
@@ -92,12 +92,12 @@ class Machine:
         flash: all of it.
         scratch: a folder.
         networked: whether there is a network.
-        dies_at: see `install`.
+        fault: see `install`.
     """
 
-    def __init__(self, flash: bytes, scratch: Path, *, networked: bool, dies_at: int | None) -> None:
+    def __init__(self, flash: bytes, scratch: Path, *, networked: bool, fault: str | None) -> None:
         """Be off."""
-        self._flash, self._scratch, self._networked, self._dies_at = flash, scratch, networked, dies_at
+        self._flash, self._scratch, self._networked, self._fault = flash, scratch, networked, fault
         self._program: subprocess.Popen[bytes] | None = None
 
     def run(self) -> NoReturn:
@@ -109,7 +109,7 @@ class Machine:
             self._say(BANNER % POWER_ON + f"{error}\r\n".encode())
             threading.Event().wait()  # as a chip without a program does
         path.chmod(0o700)
-        planted = [] if self._dies_at is None else ["--fault", f"exit@{self._dies_at}"]
+        planted = [] if self._fault is None else ["--fault", self._fault]
         threading.Thread(target=self._listen, daemon=True).start()
         cause = POWER_ON
         while True:

@@ -85,7 +85,7 @@ def test_qemu_dies_in_the_middle(run: Callable[..., Outcome], programs: Path) ->
     from tests.twin.desk import assert_same_verdict
     from tests.twin.qemu import install
 
-    program = install(programs / "espressif", dies_at=1000)
+    program = install(programs / "espressif", fault="exit@1000")
     outcome = run(program)
     assert_same_verdict(outcome, SAMPLES)
     assert 2 == len(starts(program))
