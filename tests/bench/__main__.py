@@ -11,11 +11,22 @@ from tests.bench import (
     bench_references,
     bench_serial,
     bench_startup,
+    bench_systems,
     bench_wire,
     bench_zoo,
 )
 
-ALL = (bench_wire, bench_campaign, bench_zoo, bench_emulated, bench_http, bench_references, bench_serial, bench_startup)
+ALL = (
+    bench_wire,
+    bench_campaign,
+    bench_zoo,
+    bench_emulated,
+    bench_systems,
+    bench_http,
+    bench_references,
+    bench_serial,
+    bench_startup,
+)
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from pytest_tinyml.boards.base import missing_for
 from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.campaign.plan import make_campaign, make_plans
+from pytest_tinyml.errors import MissingDependencyError
 from pytest_tinyml.verdict.compare import compare
 from tests.campaigns import TIMEOUT_S
 
@@ -94,7 +95,7 @@ def main() -> int:
     print(f"| system | model | engine | board | {columns} |")
     print("|---|---|---|---|---:|---:|---|---:|---:|---:|")
     lacking = 0
-    for system in sys.argv[1:] or SYSTEMS:
+    for system in [name for name in sys.argv[1:] if name in SYSTEMS] or SYSTEMS:
         for model, boards in SYSTEMS[system]:
             for board in boards:
                 missing = missing_for(Registry().get(board), {})
@@ -103,7 +104,11 @@ def main() -> int:
                     print(f"{board}: needs {', '.join(item.what for item in missing)}", file=sys.stderr)
                     continue
                 with tempfile.TemporaryDirectory(prefix="tinyml-bench-") as scratch:
-                    print(row(system, board, model, Path(scratch)), flush=True)
+                    try:
+                        print(row(system, board, model, Path(scratch)), flush=True)
+                    except MissingDependencyError as error:
+                        lacking = 1
+                        print(f"{model}: {error}", file=sys.stderr)
     return lacking
 
 
