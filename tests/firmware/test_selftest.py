@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,10 +124,14 @@ def test_regressions_have_no_classes(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "the task of model 'own' is regression" in capsys.readouterr().err
 
 
-def test_it_ends_in_time() -> None:
-    """A program that takes too long is ended."""
-    with pytest.raises(BoardTimeoutError, match=r"did not end within 0\.0001 s"):
-        self_test(cached_model("s4-ptq"), cached_dataset("mnist-28k", COUNT), COUNT, timeout_s=1e-4)
+def test_it_ends_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program that does not end by itself is ended."""
+    endless = tmp_path / "endless"
+    endless.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    endless.chmod(0o700)
+    monkeypatch.setattr(firmware, "build_native", lambda *_, **__: SimpleNamespace(path=endless))
+    with pytest.raises(BoardTimeoutError, match=r"did not end within 0\.2 s"):
+        self_test(cached_model("s4-ptq"), cached_dataset("mnist-28k", COUNT), COUNT, timeout_s=0.2)
 
 
 def test_a_program_without_samples_says_so() -> None:
