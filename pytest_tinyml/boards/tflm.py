@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.boards.process import LINKS, ProcessBoard
+from pytest_tinyml.engines.flatgraph import refuse_espdl
 from pytest_tinyml.references.arena import probe_arena, tflm_available
 from pytest_tinyml.references.tflm import MARGIN_BYTES
 
@@ -84,6 +85,7 @@ class TflmKind:
 
     def check(self, model: Model) -> None:
         """See `BoardKind.check`."""
+        refuse_espdl(model.data, model.name)
         _arena(model)
 
     def create(self, request: BoardRequest) -> TflmBoard:

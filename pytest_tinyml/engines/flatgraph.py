@@ -79,6 +79,24 @@ def builtin_name(code: Any) -> str:  # noqa: ANN401
     return str(names.get(number, f"BUILTIN_{number}"))
 
 
+def refuse_espdl(data: bytes, name: str) -> None:
+    """Say who executes an .espdl file.
+
+    Args:
+        data: a model file.
+        name: the model's name, for the message.
+
+    Raises:
+        ModelError: it is one.
+    """
+    if data[:4] == _ESPDL:
+        msg = (
+            f"{name}: is an .espdl file, which only engines 'espdl-c' (boards native, qemu-stm32f405, qemu-xtensa) and "
+            "'espdl' (board esp32-espdl) execute"
+        )
+        raise ModelError(msg)
+
+
 def load(data: bytes, name: str) -> Graph:
     """Read a .tflite file into its object form.
 
@@ -89,12 +107,7 @@ def load(data: bytes, name: str) -> Graph:
     Raises:
         ModelError: not a .tflite, or one with several subgraphs, inputs or outputs.
     """
-    if data[:4] == _ESPDL:
-        msg = (
-            f"{name}: is an .espdl file, which only engines 'espdl-c' (boards native, qemu-stm32f405, qemu-xtensa) and "
-            "'espdl' (board esp32-espdl) execute"
-        )
-        raise ModelError(msg)
+    refuse_espdl(data, name)
     if data[4:8] != _IDENTIFIER:
         msg = f"{name}: not a .tflite file: bytes 4 to 7 are {data[4:8]!r}, expected {_IDENTIFIER!r}"
         raise ModelError(msg)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_tinyml.boards import esp32, esp32cam, tflm
 from pytest_tinyml.engines import aot
 from pytest_tinyml.engines.espdlbuild import EspdlBuilder
 from pytest_tinyml.engines.layers.fromespdl import network_of
@@ -63,6 +64,9 @@ def test_model(tmp_path: Path) -> None:
         assert ("own", "espdl", "espdl-c") == (model.name, model.format, engine_of(model))
     with pytest.raises(ModelError, match=r"own: is an \.espdl file, which only engines 'espdl-c'"):
         aot.generated(model)
+    for kind in (tflm.KIND, esp32.KIND, esp32cam.KIND):
+        with pytest.raises(ModelError, match=r"own: is an \.espdl file, which only engines 'espdl-c'"):
+            kind.check(model)
 
 
 @pytest.mark.parametrize(
