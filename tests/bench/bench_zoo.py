@@ -14,7 +14,7 @@ from tests.campaigns import run_campaign, zoo_on
 
 def main() -> int:
     """Print the table."""
-    print("| model | board | link | differing bytes | label flips | correct of 28,000 | wall s | images/s |")
+    print("| model | board | link | differing elements | label flips | correct of 28,000 | wall s | images/s |")
     print("|---|---|---|---:|---:|---:|---:|---:|")
     cases = [
         (board, model, "socket") for model in zoo_on("tflm") for board in ("native", "tflm") if model in zoo_on(board)
