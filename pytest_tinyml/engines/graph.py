@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +17,11 @@ import numpy as np
 from pytest_tinyml.engines.flatgraph import Graph, dump, load, schema
 from pytest_tinyml.engines.softmax import quantize_softmax
 from pytest_tinyml.engines.support import refusal
+from pytest_tinyml.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_tinyml.engines.softmax import QuantizedSoftmax
 
 ENGINE: Final = "aot"
@@ -115,6 +119,28 @@ def _drop_unused(graph: Graph) -> None:
         if len(wanted) == len(graph.sub.operators):
             return
         graph.keep(wanted)
+
+
+@contextmanager
+def folded(data: bytes, name: str) -> Iterator[Graph]:
+    """Read a .tflite file whose shapes are all known, for a translator that goes over it in the body of this.
+
+    Args:
+        data: the file.
+        name: the model's name, for messages.
+
+    Raises:
+        ModelError: not a .tflite; or damaged, which may show only as the translator follows its indices.
+    """
+    graph = load(data, name)
+    fold_shape_operators(graph)
+    complete_reshape_options(graph)
+    try:
+        yield graph
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # The reader checks nothing: indices and sizes of a damaged file lead anywhere.
+        msg = f"{name}: the .tflite file is damaged: {type(error).__name__}: {error}"
+        raise ModelError(msg) from error
 
 
 def cut_trailing_softmax(graph: Graph) -> None:

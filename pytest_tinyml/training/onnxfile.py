@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_tinyml.engines.flatgraph import Graph, load, schema
-from pytest_tinyml.engines.graph import complete_reshape_options, fold_shape_operators
+from pytest_tinyml.engines.flatgraph import schema
+from pytest_tinyml.engines.graph import folded
 from pytest_tinyml.engines.support import refusal
 from pytest_tinyml.errors import ModelError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_tinyml.engines.flatgraph import Graph
     from pytest_tinyml.errors import UnsupportedOperatorError
     from pytest_tinyml.records import Model
 
@@ -40,15 +41,8 @@ def onnx_of(model: Model) -> bytes:
         kind = f"{model.input.dtype} .{model.format}"
         msg = f"{model.name}: only float models can be quantised for ESP-DL; this is {kind}"
         raise ModelError(msg)
-    graph = load(model.data, model.name)
-    fold_shape_operators(graph)
-    complete_reshape_options(graph)
-    try:
+    with folded(model.data, model.name) as graph:
         return _Translator(model, graph).translate()
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        # The reader checks nothing: indices and sizes of a damaged file lead anywhere.
-        msg = f"{model.name}: the .tflite file is damaged: {type(error).__name__}: {error}"
-        raise ModelError(msg) from error
 
 
 class _Translator:

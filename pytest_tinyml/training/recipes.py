@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pytest_tinyml.assets import assets_dir
-from pytest_tinyml.errors import ModelError, UnknownNameError
+from pytest_tinyml.errors import UnknownNameError
 from pytest_tinyml.records import PreprocessSpec
+from pytest_tinyml.training.recipefile import read_recipe
 from pytest_tinyml.training.stairs import TORCH_RECIPES
 
 Keras: TypeAlias = Any
@@ -87,15 +87,4 @@ def load_recipe(name: str) -> Recipe:
     known = recipe_names()
     if name.lower() not in known:
         raise UnknownNameError("recipe", name, (*known, *TORCH_RECIPES))
-    path = assets_dir("models") / name.lower() / "recipe.py"
-    spec = importlib.util.spec_from_file_location(f"pytest_tinyml_recipe_{name.lower()}", path)
-    if spec is None or spec.loader is None:
-        msg = f"{path}: cannot be imported"
-        raise ModelError(msg)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    recipe = getattr(module, "RECIPE", None)
-    if not isinstance(recipe, Recipe):
-        msg = f"{path}: RECIPE: expected a Recipe, got {recipe!r}"
-        raise ModelError(msg)
-    return recipe
+    return read_recipe(name, Recipe)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable  # noqa: TC003 - a dataclass' field
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from pytest_tinyml.assets import assets_dir
-from pytest_tinyml.errors import ModelError, UnknownNameError
+from pytest_tinyml.errors import UnknownNameError
 from pytest_tinyml.records import PreprocessSpec
+from pytest_tinyml.training.recipefile import read_recipe
 
 Torch: TypeAlias = Any
 """The module ``torch``, or an object of it; here it has no types."""
@@ -89,15 +88,4 @@ def load_torch_recipe(name: str) -> TorchRecipe:
     """
     if name.lower() not in TORCH_RECIPES:
         raise UnknownNameError("recipe", name, TORCH_RECIPES)
-    path = assets_dir("models") / name.lower() / "recipe.py"
-    spec = importlib.util.spec_from_file_location(f"pytest_tinyml_recipe_{name.lower()}", path)
-    if spec is None or spec.loader is None:
-        msg = f"{path}: cannot be imported"
-        raise ModelError(msg)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    recipe = getattr(module, "RECIPE", None)
-    if not isinstance(recipe, TorchRecipe):
-        msg = f"{path}: RECIPE: expected a TorchRecipe, got {recipe!r}"
-        raise ModelError(msg)
-    return recipe
+    return read_recipe(name, TorchRecipe)

@@ -15,7 +15,7 @@ from pytest_tinyml.stores.cards import read_card
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.models import load_file
 from pytest_tinyml.stores.samples import make_dataset
-from pytest_tinyml.training import recipes, train
+from pytest_tinyml.training import recipefile, recipes, train
 from pytest_tinyml.training.cardfile import Trained, render_card
 from pytest_tinyml.training.data import training_data
 from pytest_tinyml.training.evaluate import count_correct
@@ -59,7 +59,8 @@ def test_recipe_without_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A recipe file that defines none is named."""
     (tmp_path / "s9").mkdir()
     (tmp_path / "s9" / "recipe.py").write_text("RECIPE = 3\n")
-    monkeypatch.setattr(recipes, "assets_dir", lambda _: tmp_path)
+    for module in (recipes, recipefile):
+        monkeypatch.setattr(module, "assets_dir", lambda _: tmp_path)
     with pytest.raises(ModelError, match=r"s9/recipe\.py: RECIPE: expected a Recipe, got 3"):
         load_recipe("s9")
 

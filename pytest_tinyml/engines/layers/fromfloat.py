@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_tinyml.engines.flatgraph import Graph, load, schema
-from pytest_tinyml.engines.graph import complete_reshape_options, fold_shape_operators
+from pytest_tinyml.engines.flatgraph import schema
+from pytest_tinyml.engines.graph import folded
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.engines.layers.ir import Network, Step, Value
 from pytest_tinyml.engines.support import refusal
-from pytest_tinyml.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
+    from pytest_tinyml.engines.flatgraph import Graph
     from pytest_tinyml.errors import UnsupportedOperatorError
     from pytest_tinyml.records import Model
 
@@ -40,15 +40,8 @@ def read_float(model: Model) -> Network:
         ModelError: not a .tflite, damaged, or not float32 from end to end.
         UnsupportedOperatorError: an operator, or a variant of one, that no kernel computes.
     """
-    graph = load(model.data, model.name)
-    fold_shape_operators(graph)
-    complete_reshape_options(graph)
-    try:
+    with folded(model.data, model.name) as graph:
         return _Reader(model, graph).network()
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        # The reader checks nothing: indices and sizes of a damaged file lead anywhere.
-        msg = f"{model.name}: the .tflite file is damaged: {type(error).__name__}: {error}"
-        raise ModelError(msg) from error
 
 
 class _Reader:
