@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pytest_tinyml.boards.unverified import unverified
 from pytest_tinyml.errors import BoardError, BoardTimeoutError, UsageError
 from pytest_tinyml.links.console import Console
-from pytest_tinyml.records import Clock, Encoding, Identity
+from pytest_tinyml.records import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import BoardRequest, Missing
     from pytest_tinyml.links.http.simple import Desk
     from pytest_tinyml.links.work import Work
-    from pytest_tinyml.records import CanaryResult, Model
+    from pytest_tinyml.records import CanaryResult, Identity, Model
 
 NAME: Final = "http-client"
 ENGINE: Final = "client"
@@ -81,28 +82,7 @@ class ClientBoard:
         if invitation != self._invitation:  # a client does not care that the host starts anew
             self._invitation = invitation
             self.request.say(invitation)
-        model = self.request.model
-        return Identity(
-            clock=Clock.WALL,
-            tick_hz=0,
-            encodings=frozenset({Encoding.PIXELS}),
-            rx_window=0,
-            max_frame=0,
-            arena_used=0,
-            arena_capacity=0,
-            flash_bytes=0,
-            ram_bytes=0,
-            firmware_sha256="",
-            model_sha256="",
-            input=model.input,
-            output=model.output,
-            firmware_version="",
-            board=NAME,
-            chip="unknown chip",
-            engine=ENGINE,
-            model="",
-            preprocess="",
-        )
+        return unverified(self.request.model, board=NAME, engine=ENGINE, encoding=Encoding.PIXELS)
 
     def canary(self, encoding: Encoding, sample: int, data: bytes) -> CanaryResult:
         """Refuse.

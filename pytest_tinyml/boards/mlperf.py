@@ -14,12 +14,13 @@ import numpy as np
 
 from pytest_tinyml.boards.mlperfoptions import DIGITS, NAME, PERFORMANCE, choice, digits_of, whole, window_of
 from pytest_tinyml.boards.serialport import find_port, is_pseudo_terminal, missing_pyserial, open_port
+from pytest_tinyml.boards.unverified import unverified
 from pytest_tinyml.errors import BoardCrashedError, BoardError, IdentityError, UsageError, WireError
 from pytest_tinyml.links import mlperf
 from pytest_tinyml.links.base import LinkClosedError
 from pytest_tinyml.links.console import Console
 from pytest_tinyml.links.performance import WINDOW_S
-from pytest_tinyml.records import CanaryResult, Clock, Encoding, Identity
+from pytest_tinyml.records import CanaryResult, Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.base import Link
     from pytest_tinyml.links.performance import Performance
     from pytest_tinyml.links.work import Work
-    from pytest_tinyml.records import Model
+    from pytest_tinyml.records import Identity, Model
 
 BAUD: Final = 115_200
 _BOOT_S: Final = 20.0
@@ -120,27 +121,15 @@ class MlperfBoard:
             )
             greeting = self._client.greet(_BOOT_S)
         self.console.line(f"{greeting.vendor!r}, profile {greeting.profile!r}, model {greeting.model!r}")
-        model = self.request.model
-        return Identity(
-            clock=Clock.WALL,
-            tick_hz=_TICK_HZ if greeting.timed else 0,
-            encodings=frozenset({self._encoding}),
-            rx_window=0,
-            max_frame=0,
-            arena_used=0,
-            arena_capacity=0,
-            flash_bytes=0,
-            ram_bytes=0,
-            firmware_sha256="",
-            model_sha256="",
-            input=model.input,
-            output=model.output,
-            firmware_version=greeting.profile,
+        return unverified(
+            self.request.model,
             board=NAME,
-            chip=f"device {greeting.vendor!r}, model {greeting.model!r}",
             engine=KIND.engine,
-            model=greeting.model,
-            preprocess="",
+            encoding=self._encoding,
+            chip=f"device {greeting.vendor!r}, model {greeting.model!r}",
+            firmware_version=greeting.profile,
+            name=greeting.model,
+            tick_hz=_TICK_HZ if greeting.timed else 0,
         )
 
     def canary(self, encoding: Encoding, sample: int, data: bytes) -> CanaryResult:
