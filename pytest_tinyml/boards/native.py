@@ -24,7 +24,7 @@ _LINKS: Final = (*LINKS, HTTP)
 class NativeBoard(ProcessBoard):
     """One process of the native firmware.
 
-    `BoardRequest.options` may hold ``fault``: a failure to plant, see ``firmware/ports/native``.
+    `BoardRequest.options` may hold those of `NativeKind.options`; they are handed to the firmware.
     """
 
     links: ClassVar[tuple[str, ...]] = _LINKS
@@ -57,8 +57,8 @@ class NativeBoard(ProcessBoard):
         if self._firmware is None:
             self.prepare()
         assert self._firmware is not None  # noqa: S101 - prepare() has set it
-        fault = self.request.options.get("fault")
-        return [str(self._firmware.path), *transport, *(["--fault", fault] if fault else [])]
+        planted = [(f"--{name}", self.request.options[name]) for name in KIND.options if name in self.request.options]
+        return [str(self._firmware.path), *transport, *(part for pair in planted for part in pair)]
 
 
 class NativeKind:
@@ -70,7 +70,10 @@ class NativeKind:
     hardware = False
     links: tuple[str, ...] = _LINKS
     clocks: tuple[str, ...] = ("wall",)
-    options: Mapping[str, str] = {"fault": "a failure to plant, e.g. crash@100; firmware/apps/common/faults.h has all"}
+    options: Mapping[str, str] = {
+        "fault": "a failure to plant, e.g. crash@100; firmware/apps/common/faults.h has all",
+        "fault-once": "a file that the failure leaves behind; it does not happen again while the file exists",
+    }
 
     def missing(self) -> list[Missing]:
         """See `BoardKind.missing`."""

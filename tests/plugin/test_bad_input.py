@@ -108,7 +108,7 @@ def test_bad_model(project: Project, make: Callable[[], bytes], message: str) ->
 def test_unknown_board_option(project: Project) -> None:
     """A setting that the board does not have is refused with those that it has."""
     message = refusal(project.run(*OWN, "--tinyml-option", "falt=crash@1"))
-    assert message == "no option of board 'native' named 'falt'; did you mean 'fault'? Known: fault"
+    assert message == "no option of board 'native' named 'falt'; did you mean 'fault'? Known: fault, fault-once"
 
 
 def test_zoo_float_model_on_native(project: Project) -> None:
