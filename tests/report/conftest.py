@@ -1,0 +1,5 @@
+"""Reports are looked at in a browser."""
+
+from tests.browser import browser, open_tab
+
+__all__ = ["browser", "open_tab"]
