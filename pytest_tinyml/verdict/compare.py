@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_tinyml.verdict.metrics import Distance, Fit, confusion, dequantize, distance, fit
+from pytest_tinyml.verdict.metrics import Distance, DistanceTally, Fit, FitTally, confusion, dequantize
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -145,69 +145,114 @@ def compare(
             f"cannot compare {board.dtype}{board.shape} with {reference.dtype}{reference.shape} for {len(ids)} samples"
         )
         raise ValueError(msg)
-    differing = differing_samples(board, reference)
-    quantised = tensor.dtype != "float32"
-    steps = np.abs(board.astype(np.int64) - reference.astype(np.int64)) if quantised else None
-    real_board, real_reference = dequantize(board, tensor), dequantize(reference, tensor)
-    count = len(board)
-    if task == "regression":
-        judged = _as_values(real_board, real_reference, truth)
-    else:
-        judged = _as_classes(predictions(board, tensor), predictions(reference, tensor), truth, ids, tensor)
-    return Comparison(
-        count=count,
-        differing=int(differing.sum()),
-        differing_elements=int((board != reference).sum()),
-        bit_exact_ratio=1.0 - float(differing.sum()) / count,
-        within_1_lsb_ratio=None if steps is None else float((steps.reshape(count, -1).max(axis=1) <= 1).mean()),
-        max_lsb=None if steps is None else int(steps.max()),
-        max_abs=float(np.abs(real_board - real_reference).max()),
-        distance=distance(real_board, real_reference),
-        **judged,
-    )
+    tally = Tally(tensor, task)
+    tally.add(board, reference, truth, ids)
+    return tally.comparison()
 
 
-def _as_classes(
-    board: npt.NDArray[np.int64],
-    reference: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int64] | None,
-    ids: npt.NDArray[np.int64],
-    tensor: TensorSpec,
-) -> dict[str, Any]:
-    """Return the part of a `Comparison` that is about predicted classes, int64 [N] each."""
-    flipped = board != reference
-    classes = max(tensor.elements, 2)
-    return {
-        "argmax_agreement": 1.0 - float(flipped.sum()) / len(board),
-        "flips": tuple(
+class Tally:
+    """A `Comparison` of outputs that come in parts, in the order of their ids; memory does not grow but by flips.
+
+    Args:
+        tensor: the model's output.
+        task: what the outputs mean.
+    """
+
+    def __init__(self, tensor: TensorSpec, task: Task = "classification") -> None:
+        """Nothing was added yet."""
+        self.count = 0
+        self._tensor, self._task = tensor, task
+        self._quantised = tensor.dtype != "float32"
+        self._differing, self._elements, self._within, self._lsb, self._abs = 0, 0, 0, 0, 0.0
+        self._distance = DistanceTally()
+        self._fits: tuple[FitTally, FitTally] | None = None
+        self._flips: list[Flip] = []
+        self._confusions: list[npt.NDArray[np.int64]] | None = None
+
+    def add(
+        self,
+        board: npt.NDArray[Any],
+        reference: npt.NDArray[Any],
+        truth: npt.NDArray[Any] | None,
+        ids: npt.NDArray[np.int64],
+    ) -> None:
+        """Add samples, at least one; the arrays are those of `compare`."""
+        self.count += len(board)
+        self._differing += int(differing_samples(board, reference).sum())
+        self._elements += int((board != reference).sum())
+        if self._quantised:
+            steps = np.abs(board.astype(np.int64) - reference.astype(np.int64)).reshape(len(board), -1).max(axis=1)
+            self._within += int((steps <= 1).sum())
+            self._lsb = max(self._lsb, int(steps.max()))
+        real_board, real_reference = dequantize(board, self._tensor), dequantize(reference, self._tensor)
+        # Not max(): a NaN is the largest difference there is.
+        self._abs = float(np.maximum(self._abs, np.abs(real_board - real_reference).max()))
+        self._distance.add(real_board, real_reference)
+        if self._task == "regression":
+            self._add_values(real_board, real_reference, truth)
+        else:
+            self._add_classes(predictions(board, self._tensor), predictions(reference, self._tensor), truth, ids)
+
+    def _add_values(
+        self,
+        board: npt.NDArray[np.float64],
+        reference: npt.NDArray[np.float64],
+        targets: npt.NDArray[np.float64] | None,
+    ) -> None:
+        if targets is not None:
+            self._fits = self._fits or (FitTally(), FitTally())
+            for one, outputs in zip(self._fits, (board, reference), strict=True):
+                one.add(outputs.reshape(targets.shape), targets)
+
+    def _add_classes(
+        self,
+        board: npt.NDArray[np.int64],
+        reference: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64] | None,
+        ids: npt.NDArray[np.int64],
+    ) -> None:
+        """Add predicted classes, int64 [N] each."""
+        self._flips += [
             Flip(
                 id=int(ids[k]),
                 reference=int(reference[k]),
                 board=int(board[k]),
                 label=None if labels is None else int(labels[k]),
             )
-            for k in np.flatnonzero(flipped)
-        ),
-        "top1_board": None if labels is None else float((board == labels).mean()),
-        "top1_reference": None if labels is None else float((reference == labels).mean()),
-        "correct_board": None if labels is None else int((board == labels).sum()),
-        "correct_reference": None if labels is None else int((reference == labels).sum()),
-        "confusion_board": None if labels is None else confusion(labels, board, classes),
-        "confusion_reference": None if labels is None else confusion(labels, reference, classes),
-    }
+            for k in np.flatnonzero(board != reference)
+        ]
+        if labels is not None:
+            tables = [confusion(labels, one, max(self._tensor.elements, 2)) for one in (board, reference)]
+            earlier = self._confusions or [np.zeros_like(table) for table in tables]
+            self._confusions = [before + now for before, now in zip(earlier, tables, strict=True)]
 
-
-def _as_values(
-    board: npt.NDArray[np.float64], reference: npt.NDArray[np.float64], targets: npt.NDArray[np.float64] | None
-) -> dict[str, Any]:
-    """Return the part of a `Comparison` that a regression has in place of classes, from real outputs [N, C]."""
-    about_classes = ("argmax_agreement", "top1_board", "top1_reference", "correct_board", "correct_reference")
-    return {
-        **dict.fromkeys((*about_classes, "confusion_board", "confusion_reference")),
-        "flips": (),
-        "fit_board": None if targets is None else fit(board.reshape(targets.shape), targets),
-        "fit_reference": None if targets is None else fit(reference.reshape(targets.shape), targets),
-    }
+    def comparison(self) -> Comparison:
+        """Return what was found; something must have been added."""
+        classes = self._task != "regression"
+        correct = [None, None] if self._confusions is None else [int(np.trace(table)) for table in self._confusions]
+        tables = [None, None] if self._confusions is None else self._confusions
+        top1 = [None if right is None else right / self.count for right in correct]
+        fits = [None, None] if self._fits is None else [one.fit() for one in self._fits]
+        return Comparison(
+            count=self.count,
+            differing=self._differing,
+            differing_elements=self._elements,
+            bit_exact_ratio=1.0 - self._differing / self.count,
+            within_1_lsb_ratio=self._within / self.count if self._quantised else None,
+            max_lsb=self._lsb if self._quantised else None,
+            max_abs=self._abs,
+            argmax_agreement=1.0 - len(self._flips) / self.count if classes else None,
+            flips=tuple(self._flips),
+            top1_board=top1[0],
+            top1_reference=top1[1],
+            correct_board=correct[0],
+            correct_reference=correct[1],
+            distance=self._distance.distance(),
+            confusion_board=tables[0],
+            confusion_reference=tables[1],
+            fit_board=fits[0],
+            fit_reference=fits[1],
+        )
 
 
 def describe_difference(comparison: Comparison, reference: str, *, labels_only: bool = False) -> str:

@@ -57,17 +57,89 @@ class Fit:
     r2: float | None
 
 
-def fit(outputs: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> Fit:
-    """Measure real outputs against targets: two float64 arrays [N, C]."""
-    error = outputs - targets
-    square_error = float(np.square(error).sum())
-    spread = float(np.square(targets - targets.mean(axis=0)).sum())
-    return Fit(
-        rmse=float(np.sqrt(square_error / error.size)),
-        mae=float(np.abs(error).mean()),
-        max_error=float(np.abs(error).max()),
-        r2=1.0 - square_error / spread if spread else None,
-    )
+class _Sums:
+    """Sums of one column or more, so that figures of many arrays are had without holding them all.
+
+    Squares are summed about the first array's mean, which costs no digits where values are far from zero.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.middle: npt.NDArray[np.float64] | None = None
+        self._sum: npt.NDArray[np.float64] | float = 0.0
+        self._square: npt.NDArray[np.float64] | float = 0.0
+
+    def add(self, values: npt.NDArray[np.float64]) -> None:
+        if self.middle is None:
+            self.middle = np.asarray(values.mean(axis=0))
+        away = values - self.middle
+        self.count += len(values)
+        self._sum = self._sum + away.sum(axis=0)
+        self._square = self._square + np.square(away).sum(axis=0)
+
+    @property
+    def spread(self) -> float:
+        """The sum of squares about the mean of each column."""
+        return float(np.sum(self._square - np.square(self._sum) / self.count))
+
+
+class FitTally:
+    """`Fit` of outputs that come in parts: float64 arrays [N, C], each with its targets."""
+
+    def __init__(self) -> None:
+        """Nothing was added yet."""
+        self._targets = _Sums()
+        self._elements, self._square, self._absolute, self._largest = 0, 0.0, 0.0, 0.0
+
+    def add(self, outputs: npt.NDArray[np.float64], targets: npt.NDArray[np.float64]) -> None:
+        """Add outputs and what they should be."""
+        error = outputs - targets
+        self._elements += error.size
+        self._square += float(np.square(error).sum())
+        self._absolute += float(np.abs(error).sum())
+        self._largest = float(np.maximum(self._largest, np.abs(error).max()))
+        self._targets.add(targets)
+
+    def fit(self) -> Fit:
+        """Return what was found; something must have been added."""
+        spread = self._targets.spread
+        return Fit(
+            rmse=float(np.sqrt(self._square / self._elements)),
+            mae=self._absolute / self._elements,
+            max_error=self._largest,
+            r2=1.0 - self._square / spread if spread else None,
+        )
+
+
+class DistanceTally:
+    """`Distance` of outputs that come in parts: two float64 arrays of one shape each, of real values."""
+
+    def __init__(self) -> None:
+        """Nothing was added yet."""
+        self._reference = _Sums()
+        self._square, self._absolute, self._dot, self._board, self._norm = 0.0, 0.0, 0.0, 0.0, 0.0
+
+    def add(self, board: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> None:
+        """Add the board's outputs and the reference's."""
+        error = board - reference
+        self._square += float(np.square(error).sum())
+        self._absolute += float(np.abs(error).sum())
+        self._dot += float((board * reference).sum())
+        self._board += float(np.square(board).sum())
+        self._norm += float(np.square(reference).sum())
+        self._reference.add(reference.reshape(-1))
+
+    def distance(self) -> Distance:
+        """Return what was found; something must have been added."""
+        elements, spread = self._reference.count, self._reference.spread
+        norm_board, norm_reference = float(np.sqrt(self._board)), float(np.sqrt(self._norm))
+        return Distance(
+            rmse=float(np.sqrt(self._square / elements)),
+            mae=self._absolute / elements,
+            l2r=float(np.sqrt(self._square)) / norm_reference if norm_reference else None,
+            nse=1.0 - self._square / spread if spread else None,
+            cos=self._dot / (norm_board * norm_reference) if norm_board and norm_reference else None,
+        )
 
 
 def dequantize(scores: npt.NDArray[Any], tensor: TensorSpec) -> npt.NDArray[np.float64]:
@@ -75,22 +147,6 @@ def dequantize(scores: npt.NDArray[Any], tensor: TensorSpec) -> npt.NDArray[np.f
     if tensor.dtype == "float32":
         return scores.astype(np.float64)
     return (scores.astype(np.float64) - tensor.zero_point) * tensor.scale
-
-
-def distance(board: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> Distance:
-    """Measure `board` against `reference`: two float64 arrays [N, C] of real values."""
-    error = board - reference
-    square_error = float(np.square(error).sum())
-    norm_board, norm_reference = float(np.linalg.norm(board)), float(np.linalg.norm(reference))
-    spread = float(np.square(reference - reference.mean()).sum())
-    dot = float((board * reference).sum())
-    return Distance(
-        rmse=float(np.sqrt(square_error / error.size)),
-        mae=float(np.abs(error).mean()),
-        l2r=float(np.sqrt(square_error)) / norm_reference if norm_reference else None,
-        nse=1.0 - square_error / spread if spread else None,
-        cos=dot / (norm_board * norm_reference) if norm_board and norm_reference else None,
-    )
 
 
 def confusion(labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pytest_tinyml.records import TensorSpec
-from pytest_tinyml.verdict.compare import Flip, Tolerance, compare, describe_difference, differing_samples, predictions
-from pytest_tinyml.verdict.metrics import Fit, fit
+from pytest_tinyml.verdict.compare import (
+    Comparison,
+    Flip,
+    Tally,
+    Tolerance,
+    compare,
+    describe_difference,
+    differing_samples,
+    predictions,
+)
+from pytest_tinyml.verdict.metrics import Fit, FitTally
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from pytest_tinyml.records import Task
 
 INT8 = TensorSpec(dtype="int8", shape=(1, 3), scale=0.5, zero_point=-1)
 FLOAT = TensorSpec(dtype="float32", shape=(1, 3))
@@ -173,5 +188,46 @@ def test_a_regression_by_hand() -> None:
 def test_each_output_has_its_own_mean() -> None:
     """R2 of two outputs: a constant target does not add to the spread, however large it is."""
     outputs, targets = np.array([[1.0, 100.0], [2.0, 100.0]]), np.array([[1.0, 100.0], [3.0, 100.0]])
-    assert 0.5 == fit(outputs, targets).r2
-    assert fit(targets[:1], targets[:1]).r2 is None
+    tally = FitTally()
+    for part in (slice(0, 1), slice(1, None)):
+        tally.add(outputs[part], targets[part])
+    assert tally.fit().r2 == pytest.approx(0.5)
+    constant = FitTally()
+    constant.add(targets[:1], targets[:1])
+    assert constant.fit().r2 is None
+
+
+@pytest.mark.parametrize("kind", ["labelled", "unlabelled", "float", "regression"])
+@given(seed=st.integers(0, 2**32 - 1), cuts=st.sets(st.integers(1, 39), max_size=5))
+@settings(max_examples=40)
+def test_in_parts(kind: str, seed: int, cuts: set[int]) -> None:
+    """What comes in parts gives what comes at once."""
+    random = np.random.default_rng(seed)
+    tensor = FLOAT if kind in {"float", "regression"} else INT8
+    reference = random.integers(-128, 128, (40, 3)).astype(tensor.dtype)
+    board = np.where(random.random((40, 3)) < 0.3, random.integers(-128, 128, (40, 3)), reference).astype(tensor.dtype)
+    truth: npt.NDArray[Any] | None = random.integers(0, 3, 40)
+    if kind == "regression":
+        truth = random.normal(size=(40, 3))
+    elif kind == "unlabelled":
+        truth = None
+    task: Task = "regression" if kind == "regression" else "classification"
+    ids = np.arange(100, 140)
+    tally = Tally(tensor, task)
+    for start, stop in pairwise([0, *sorted(cuts), 40]):
+        part = slice(start, stop)
+        tally.add(board[part], reference[part], None if truth is None else truth[part], ids[part])
+    assert _rounded(compare(board, reference, truth, ids, tensor, task)) == _rounded(tally.comparison())
+
+
+def _rounded(comparison: Comparison) -> Any:
+    """Return a comparison in which sums may be in another order."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in value.items()}
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        return float(f"{value:.9g}") if isinstance(value, float) else value
+
+    return plain(asdict(comparison))

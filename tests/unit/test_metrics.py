@@ -11,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_tinyml.records import TensorSpec
-from pytest_tinyml.verdict.metrics import confusion, dequantize, distance
+from pytest_tinyml.verdict.metrics import Distance, DistanceTally, confusion, dequantize
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+
+def distance(*pairs: npt.NDArray[np.float64]) -> Distance:
+    """Return the distance of arrays that come in parts: board, reference, board, reference, ..."""
+    tally = DistanceTally()
+    for board, reference in zip(pairs[::2], pairs[1::2], strict=True):
+        tally.add(board, reference)
+    return tally.distance()
 
 
 def column(values: list[float]) -> npt.NDArray[np.float64]:
