@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from pytest_tinyml.errors import DatasetError
-from pytest_tinyml.stores.pictures import ENDINGS, GREY, RGB, picture_size, pillow, read_picture
+from pytest_tinyml.stores.pictures import ENDINGS, GREY, RGB, picture_size, read_picture
 from pytest_tinyml.stores.samples import make_dataset
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def load_image_folder(folder: Path, split: str, name: str, shape: Sequence[int] 
     Raises:
         DatasetError: a picture cannot be read, a class has none (or too few to be split), pictures are of several sizes
             and no shape was asked for, or no pictures can have that shape.
-        MissingDependencyError: the extra ``images`` is not installed.
     """
-    pillow()
     classes, files = _listed(folder, split)
     paths = [path for of_class in files for path in of_class]
     labels = np.repeat(np.arange(len(classes)), [len(of_class) for of_class in files])

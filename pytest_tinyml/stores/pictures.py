@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_tinyml.errors import DatasetError, MissingDependencyError
+from pytest_tinyml.errors import DatasetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,21 +27,14 @@ _EIGHT_BITS: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa"
 
 
 def pillow() -> Any:  # noqa: ANN401 - a module
-    """Import Pillow.
-
-    Raises:
-        MissingDependencyError: the extra ``images`` is not installed.
-    """
-    try:
-        from PIL import Image, ImageOps  # noqa: F401, PLC0415 - only photographs need it
-    except ImportError as error:
-        raise MissingDependencyError("pillow", "images", "reading photographs") from error
-    import PIL  # noqa: PLC0415
+    """Import Pillow with its parts ``Image`` and ``ImageOps``."""
+    import PIL  # noqa: PLC0415 - only pictures need it
+    from PIL import Image, ImageOps  # noqa: F401, PLC0415
 
     return PIL
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 - PIL.Image.Image, which needs the extra
+def _load(path: Path) -> Any:  # noqa: ANN401 - PIL.Image.Image
     image_module = pillow().Image
     try:
         with warnings.catch_warnings():
@@ -94,7 +87,6 @@ def read_picture(path: Path, height: int, width: int, channels: int) -> npt.NDAr
 
     Raises:
         DatasetError: it cannot be read.
-        MissingDependencyError: the extra ``images`` is not installed.
     """
     picture = _opaque(_load(path)).convert("L" if channels == GREY else "RGB")
     scale = min(picture.width / width, picture.height / height)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,12 +54,6 @@ def test_another_shape_than_the_models(faces: Project) -> None:
     assert "samples do not fit the input of model 'faces': expected [9, 9, 3] (243 values), got [8, 8]" in refusal(
         faces.run(*RUN[:-1], "photos#8x8x1")
     )
-
-
-def test_without_pillow(faces: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra the message says which one it is."""
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    assert refusal(faces.run(*RUN)) == "reading photographs needs pillow: pip install 'pytest-tinyml[images]'"
 
 
 def test_a_plain_folder_is_told_what_would_do(project: Project) -> None:
