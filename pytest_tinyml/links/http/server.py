@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.errors import UsageError
 from pytest_tinyml.links.http.address import address_facing
-from pytest_tinyml.links.http.connection import ARRIVAL_S, Listener
+from pytest_tinyml.links.http.connection import ARRIVAL_S
 from pytest_tinyml.links.http.handlers import Handlers
 from pytest_tinyml.links.http.port import POLL_S
 from pytest_tinyml.links.http.refusal import Counters
 from pytest_tinyml.links.http.simple import Desk
+from pytest_tinyml.links.http.thread import ServerThread
 
 if TYPE_CHECKING:
     from pytest_tinyml.links.http.link import HttpLink
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 _WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - what a user may ask for
-_START_S: Final = 10.0
-_FAREWELL_S: Final = 0.5
-_STOP_S: Final = 5.0
 
 
 class ImageServer:
@@ -54,16 +50,12 @@ class ImageServer:
         self._host, self._asked_port = host, port
         self.token = secrets.token_urlsafe(32)
         self._counters = Counters()
-        self._arrival_s = arrival_s
         self._run = run
         self._handlers = Handlers(self.token, run, self._counters, poll_s)
+        self._thread = ServerThread(
+            "tinyml image server", self._handlers.handle, self._counters, self._handlers.all_told, arrival_s=arrival_s
+        )
         self._lock = threading.Lock()
-        self._started = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._port = 0
-        self._failure: BaseException | None = None
         self._closed = self._by_route = False
 
     def start(self) -> None:
@@ -76,15 +68,11 @@ class ImageServer:
             if self._closed:
                 msg = "the image server was closed"
                 raise UsageError(msg)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve_in_thread, name="tinyml image server", daemon=True)
-                self._thread.start()
-            if not self._started.wait(_START_S):  # pragma: no cover - a machine that is out of everything
-                msg = f"the image server did not start within {_START_S:g} s"
-                raise UsageError(msg)
-            if self._failure is not None:
-                msg = f"cannot listen on {self.host}:{self._asked_port}: {self._failure}; --tinyml-host is the address"
-                raise UsageError(msg) from self._failure
+            try:
+                self._thread.start(self.host, self._asked_port)
+            except OSError as error:
+                msg = f"cannot listen on {self.host}:{self._asked_port}: {error}; --tinyml-host is the address"
+                raise UsageError(msg) from error
 
     @property
     def host(self) -> str:
@@ -104,7 +92,7 @@ class ImageServer:
             return address_facing(peer)
         with self._lock:
             if not self._host:
-                self._host = address_facing(peer) if self._thread is None else LOOPBACK
+                self._host = address_facing(peer) if not self._thread.running else LOOPBACK
                 self._by_route = True
         if self._by_route and self._host != (needed := address_facing(peer)):
             msg = (
@@ -117,12 +105,12 @@ class ImageServer:
     @property
     def port(self) -> int:
         """The port that it listens on; 0 before `start`."""
-        return self._port
+        return self._thread.port
 
     @property
     def url(self) -> str:
         """Where it listens, without a slash at the end."""
-        return f"http://[{self.host}]:{self._port}" if ":" in self.host else f"http://{self.host}:{self._port}"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     def connect(self, index: int) -> HttpLink:
         """Expect board `index` from now on, and return the link to its next session; an earlier link ends.
@@ -131,8 +119,7 @@ class ImageServer:
             UsageError: the server cannot listen, or was closed.
         """
         self.start()
-        assert self._loop is not None  # noqa: S101 - start() has set it
-        return self._handlers.port(index, self._loop).connect()
+        return self._handlers.port(index, self._thread.loop).connect()
 
     def desk(self, *, labels: bool) -> Desk:
         """Serve clients that ask for one image at a time, and return where they leave their predictions.
@@ -159,39 +146,5 @@ class ImageServer:
         """Tell the boards that the run is over, and listen no more; harmless when repeated."""
         with self._lock:
             self._closed = True
-            thread = self._thread
-        if thread is None or self._loop is None or self._stop is None:
-            return
         self._handlers.finish()
-        with suppress(RuntimeError):  # it has ended by itself
-            self._loop.call_soon_threadsafe(self._stop.set)
-        thread.join(_STOP_S)
-
-    def _serve_in_thread(self) -> None:
-        """Thread of the server."""
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            self._failure = error
-        finally:
-            self._started.set()
-
-    async def _serve(self) -> None:
-        loop = self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        listener = Listener(self._handlers.handle, self._counters, self._arrival_s)
-        server = await loop.create_server(listener, self.host, self._asked_port, backlog=128)
-        watch = loop.create_task(listener.watch())
-        try:
-            self._port = server.sockets[0].getsockname()[1]
-            self._started.set()
-            await self._stop.wait()
-            # Boards that are computing hear that the run is over when they come back, if that is soon.
-            until = loop.time() + _FAREWELL_S
-            while not self._handlers.all_told() and listener.connections and loop.time() < until:  # noqa: ASYNC110 - three things, for half a second
-                await asyncio.sleep(0.01)
-        finally:
-            watch.cancel()
-            server.close()
-            listener.pre_shutdown()
-            await listener.shutdown(_FAREWELL_S)
+        self._thread.close()
