@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_tinyml.shell.parsers import at_least, key_and_value, not_negative, positive, ratio
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -39,52 +41,6 @@ class Option:
         return "tinyml_" + self.name.replace("-", "_")
 
 
-def _at_least(low: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text)
-        if value < low:
-            msg = f"must be at least {low}"
-            raise ValueError(msg)
-        return value
-
-    return parse
-
-
-def _ratio(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        msg = "must be a ratio from 0 to 1"
-        raise ValueError(msg)
-    return value
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        msg = "must be a number that is not negative"
-        raise ValueError(msg)
-    return value
-
-
-def _positive(what: str) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not 0.0 < value < float("inf"):
-            msg = f"must be a positive number{what}"
-            raise ValueError(msg)
-        return value
-
-    return parse
-
-
-def _key_and_value(text: str) -> tuple[str, str]:
-    key, equals, value = (part.strip() for part in text.partition("="))
-    if not (key and equals):
-        msg = "is not KEY=VALUE"
-        raise ValueError(msg)
-    return key, value
-
-
 OPTIONS = (
     Option(name="model", metavar="MODEL", parse=str, default=("s0-ptq",), many=True,
            help="zoo name (tinyml models list), a .tflite or .espdl file; may be given several times, for a run each"),
@@ -94,12 +50,12 @@ OPTIONS = (
            help="how pixels become the input, where the model has no card: scale:255, l2axis1 or none"),
     Option(name="task", metavar="TASK", parse=str, default=None,
            help="what the outputs mean, where the model has no card: classification (the default) or regression"),
-    Option(name="limit", metavar="N", parse=_at_least(1), default=None, help="only the first N samples"),
+    Option(name="limit", metavar="N", parse=at_least(1), default=None, help="only the first N samples"),
     Option(name="reference", metavar="NAME", parse=str, default=None,
            help="what the board is compared with: tflm, litert, litert-ref or espdl (default: tflm; espdl for .espdl)"),
-    Option(name="max-lsb", metavar="N", parse=_at_least(0), default=None,
+    Option(name="max-lsb", metavar="N", parse=at_least(0), default=None,
            help="difference tolerated per quantised output, in steps (default: 0 against tflm)"),
-    Option(name="max-abs", metavar="X", parse=_not_negative, default=None,
+    Option(name="max-abs", metavar="X", parse=not_negative, default=None,
            help="difference tolerated per float output (default: 0 against tflm)"),
     Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
     Option(name="flasher", metavar="NAME", parse=str, default=None,
@@ -108,22 +64,22 @@ OPTIONS = (
            help="address that boards in a network pull from (default: of the interface that faces the board)"),
     Option(name="clock", metavar="NAME", parse=str, default=None,
            help="what inferences are timed with, e.g. wall or instructions"),
-    Option(name="count", metavar="N", parse=_at_least(1), default=1,
+    Option(name="count", metavar="N", parse=at_least(1), default=1,
            help="number of boards of each kind that share the work"),
-    Option(name="timeout", metavar="S", parse=_positive(" of seconds"), default=10.0,
+    Option(name="timeout", metavar="S", parse=positive(" of seconds"), default=10.0,
            help="longest silence of a board, in seconds"),
-    Option(name="shard-size", metavar="N", parse=_at_least(1), default=1000, help="samples per test"),
-    Option(name="min-top1", metavar="RATIO", parse=_ratio, default=None, help="fail below this accuracy, e.g. 0.99"),
-    Option(name="max-rmse", metavar="X", parse=_not_negative, default=None,
+    Option(name="shard-size", metavar="N", parse=at_least(1), default=1000, help="samples per test"),
+    Option(name="min-top1", metavar="RATIO", parse=ratio, default=None, help="fail below this accuracy, e.g. 0.99"),
+    Option(name="max-rmse", metavar="X", parse=not_negative, default=None,
            help="fail above this root mean square error of a regression, in units of its output"),
-    Option(name="max-latency", metavar="US", parse=_positive(""), default=None,
+    Option(name="max-latency", metavar="US", parse=positive(""), default=None,
            help="fail above this median latency in microseconds; never applied to an emulated wall clock"),
-    Option(name="max-instructions", metavar="N", parse=_at_least(1), default=None,
+    Option(name="max-instructions", metavar="N", parse=at_least(1), default=None,
            help="fail above this median count of instructions per inference; needs a clock that counts them"),
-    Option(name="max-arena", metavar="BYTES", parse=_at_least(1), default=None, help="fail above this arena use"),
+    Option(name="max-arena", metavar="BYTES", parse=at_least(1), default=None, help="fail above this arena use"),
     Option(name="submit", metavar="COMPETITION", parse=str, default=None,
            help="submit the predictions to this Kaggle competition as the last step: digit-recognizer"),
-    Option(name="submit-timeout", metavar="S", parse=_positive(" of seconds"), default=120.0,
+    Option(name="submit-timeout", metavar="S", parse=positive(" of seconds"), default=120.0,
            help="longest wait for the upload of a submission, and for its public score, in seconds"),
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
            help="folder for results.json and logs; with several boards or models, of a folder for each"),
@@ -131,7 +87,7 @@ OPTIONS = (
            help="where results are kept until (and after) a run is complete"),
     Option(name="boards", metavar="FILE", parse=Path, default=None,
            help="boards of this desk by name, for --board (default: the project's tinyml-boards.toml, if it has one)"),
-    Option(name="option", metavar="KEY=VALUE", parse=_key_and_value, default=(), many=True,
+    Option(name="option", metavar="KEY=VALUE", parse=key_and_value, default=(), many=True,
            help="a board-specific setting; may be given several times"),
 )  # fmt: skip
 

@@ -1,0 +1,77 @@
+"""What the values of options look like; nothing here imports more than the standard library.
+
+A parser takes the text and raises `ValueError`: with a message that begins with ``must`` or ``is not``, which is shown
+behind the value, or any other where the value is not a number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_YES: Final = frozenset({"true", "yes", "on", "1"})
+_NO: Final = frozenset({"false", "no", "off", "0"})
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """Return the parser of an integer that is not below `low`."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < low:
+            msg = f"must be at least {low}"
+            raise ValueError(msg)
+        return value
+
+    return parse
+
+
+def ratio(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        msg = "must be a ratio from 0 to 1"
+        raise ValueError(msg)
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Parse a finite number of at least 0."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        msg = "must be a number that is not negative"
+        raise ValueError(msg)
+    return value
+
+
+def positive(what: str) -> Callable[[str], float]:
+    """Return the parser of a finite number above 0; `what` is said behind ``number``, e.g. `` of seconds``."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not 0.0 < value < float("inf"):
+            msg = f"must be a positive number{what}"
+            raise ValueError(msg)
+        return value
+
+    return parse
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """Parse ``KEY=VALUE``."""
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not (key and equals):
+        msg = "is not KEY=VALUE"
+        raise ValueError(msg)
+    return key, value
+
+
+def switch(text: str) -> bool:
+    """Parse what an ini file says of something that is on or off."""
+    value = text.strip().lower()
+    if value not in _YES | _NO:
+        msg = "is not true or false"
+        raise ValueError(msg)
+    return value in _YES
