@@ -41,6 +41,7 @@ class BoardWork(EncodedWork):
         session: the journal's number for the time since the board was opened.
         answered: samples answered through this board.
         given_up: samples recorded as failed through this board since its last answer.
+        is_open: False from a failure until the board is there again.
     """
 
     def __init__(self, board: str, queue: WorkQueue, encoder: SampleEncoder, run: RunJournal) -> None:
@@ -49,6 +50,7 @@ class BoardWork(EncodedWork):
         self.session = 0
         self.answered = 0
         self.given_up: list[int] = []
+        self.is_open = True
         self._board, self._queue, self._run = board, queue, run
         self._suspects: set[int] = set()
         self._leased: set[int] = set()

@@ -14,7 +14,8 @@ import numpy as np
 
 from pytest_tinyml.campaign.bench import Bench
 from pytest_tinyml.campaign.boardwork import MAX_STRIKES, BoardWork
-from pytest_tinyml.campaign.samples import check_shapes
+from pytest_tinyml.campaign.keeping import keep_host
+from pytest_tinyml.campaign.samples import check_shapes, truth_of
 from pytest_tinyml.errors import BoardError, JournalError, TinymlError
 from pytest_tinyml.links.workqueue import WorkQueue
 from pytest_tinyml.stores.runs import RunJournal, RunKey
@@ -47,6 +48,9 @@ class Campaign:
         reference: the host's answers, computed meanwhile.
         settings: see there.
         server: what the boards pull from, if they do; closed with the campaign.
+
+    Attributes:
+        works: each board's share, by name; a board is there when its thread has begun.
 
     Raises:
         DatasetError, UsageError: the data set does not fit the model.
@@ -84,6 +88,7 @@ class Campaign:
         self.error: TinymlError | None = None
         self.wall_s = 0.0
         self.started_at: float | None = None
+        self.works: dict[str, BoardWork] = {}
         self._journal = journal
         self._run: RunJournal | None = None
         self._queue = WorkQueue(())
@@ -96,6 +101,11 @@ class Campaign:
         if self._run is None:
             raise RuntimeError("the campaign was not started")
         return self._run
+
+    @property
+    def queue(self) -> WorkQueue:
+        """What is left to do; empty before `start`."""
+        return self._queue
 
     def start(self) -> None:
         """Begin to stream, where an unfinished run with the same identity stopped.
@@ -117,6 +127,7 @@ class Campaign:
             firmware_sha256=self.bench.firmware_sha256,
         )
         self._run = RunJournal.open(self._journal, key, self.model.output.nbytes, fresh=self.settings.fresh)
+        keep_host(self._run, self.reference, truth_of(self.model, self.dataset))
         self.reference.start()
         left = [int(k) for k in np.flatnonzero(~self._run.done) if int(k) not in self._run.failed]
         self._queue = WorkQueue(left, lease_s=self.settings.lease_s)
@@ -234,22 +245,21 @@ class Campaign:
 
     def _serve(self, board: Board) -> None:
         """Stream, and start the board again when it fails."""
-        work = BoardWork(board.name, self._queue, self.bench.encoder, self.run)
+        work = self.works[board.name] = BoardWork(board.name, self._queue, self.bench.encoder, self.run)
         failures = 0
-        is_open = True
         while not self._queue.finished:
             answered = work.answered
             try:
-                if not is_open:
+                if not work.is_open:
                     self.bench.greet(board)
-                    is_open = True
+                    work.is_open = True
                 work.session = self.run.begin_session(board.name, {"identity": repr(self.bench.identities[board.name])})
                 try:
                     board.stream(work)
                 finally:
                     work.flush()
             except BoardError as error:
-                is_open = False
+                work.is_open = False
                 board.close()
                 work.crashed(error)
                 failures = failures + 1 if work.answered == answered else 1

@@ -9,10 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a holder has at the moment: number of ids, and seconds until the first of them is offered to others."""
+
+    count: int
+    left_s: float
 
 
 class WorkQueue:
@@ -91,6 +100,16 @@ class WorkQueue:
                 del self._strikes[sample]
             self._pending.extendleft(reversed(back))
             self._changed.notify_all()
+
+    def held(self) -> dict[str, Held]:
+        """Return what is leased, by holder."""
+        with self._changed:
+            leases = list(self._leased.values())
+        now = self._clock()
+        ends: dict[str, list[float]] = {}
+        for holder, until in leases:
+            ends.setdefault(holder, []).append(until)
+        return {who: Held(count=len(times), left_s=max(0.0, min(times) - now)) for who, times in ends.items()}
 
     def strikes(self, sample: int) -> int:
         """Return how many holders died working on `sample`."""

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pytest_tinyml.links.workqueue import WorkQueue
+from pytest_tinyml.links.workqueue import Held, WorkQueue
 from tests.unit.simulated import FakeTime
 
 if TYPE_CHECKING:
@@ -54,6 +54,20 @@ def test_an_expired_lease_goes_to_whoever_asks_next() -> None:
     assert queue.lease("b", 1) == [3]
     clock.now += 0.1
     assert queue.lease("b", 9) == [0, 1, 2, 4, 5]
+
+
+def test_it_says_who_has_what() -> None:
+    """Each holder's leases are counted, with the time that is left of the first of them, which is never negative."""
+    queue, clock = make_queue(range(6))
+    assert {} == queue.held()
+    queue.lease("a", 2)
+    clock.now += 4.0
+    queue.lease("a", 1)
+    queue.lease("b", 1)
+    assert {"a": Held(count=3, left_s=6.0), "b": Held(count=1, left_s=10.0)} == queue.held()
+    queue.complete([0, 1])
+    clock.now += 20.0
+    assert {"a": Held(count=1, left_s=0.0), "b": Held(count=1, left_s=0.0)} == queue.held()
 
 
 def test_renewed_leases_do_not_expire() -> None:
