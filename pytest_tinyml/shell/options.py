@@ -47,23 +47,27 @@ OPTIONS = (
     Option(name="dataset", metavar="DATA", parse=str, default="mnist-28k",
            help="mnist-28k, or a .npz, a Kaggle CSV, a folder of IDX files or of photographs by class"),
     Option(name="preprocess", metavar="SPEC", parse=str, default=None,
-           help="how pixels become the input, where the model has no card: scale:255, l2axis1 or none"),
+           help="how pixels become the input, where the model has no card: scale:DIVISOR, l2axis1 or none "
+           "(default: the card's, else scale:255)"),
     Option(name="task", metavar="TASK", parse=str, default=None,
-           help="what the outputs mean, where the model has no card: classification (the default) or regression"),
-    Option(name="limit", metavar="N", parse=at_least(1), default=None, help="only the first N samples"),
+           help="what the outputs mean, where the model has no card: classification or regression "
+           "(default: the card's, else classification)"),
+    Option(name="limit", metavar="N", parse=at_least(1), default=None, help="only the first N samples (default: all)"),
     Option(name="reference", metavar="NAME", parse=str, default=None,
            help="what the board is compared with: tflm, litert, litert-ref or espdl (default: tflm; espdl for .espdl)"),
     Option(name="max-lsb", metavar="N", parse=at_least(0), default=None,
-           help="difference tolerated per quantised output, in steps (default: 0 against tflm)"),
+           help="difference tolerated per quantised output, in steps (default: 0 against tflm, else 32)"),
     Option(name="max-abs", metavar="X", parse=not_negative, default=None,
-           help="difference tolerated per float output (default: 0 against tflm)"),
-    Option(name="link", metavar="NAME", parse=str, default=None, help="how samples travel, e.g. socket or serial"),
+           help="difference tolerated per float output (default: 0 against tflm, 1e-6 where aot-float computes an "
+           "exponential; else 1e-5)"),
+    Option(name="link", metavar="NAME", parse=str, default=None,
+           help="how samples travel, e.g. socket or serial (default: the board's first)"),
     Option(name="flasher", metavar="NAME", parse=str, default=None,
            help="what writes firmware through a debug probe: openocd, pyocd or none (default: what is installed)"),
     Option(name="host", metavar="ADDRESS", parse=str, default=None,
            help="address that boards in a network pull from (default: of the interface that faces the board)"),
     Option(name="clock", metavar="NAME", parse=str, default=None,
-           help="what inferences are timed with, e.g. wall or instructions"),
+           help="what inferences are timed with, e.g. wall or instructions (default: the board's first)"),
     Option(name="count", metavar="N", parse=at_least(1), default=1,
            help="number of boards of each kind that share the work"),
     Option(name="timeout", metavar="S", parse=positive(" of seconds"), default=10.0,
@@ -88,7 +92,7 @@ OPTIONS = (
     Option(name="boards", metavar="FILE", parse=Path, default=None,
            help="boards of this desk by name, for --board (default: the project's tinyml-boards.toml, if it has one)"),
     Option(name="option", metavar="KEY=VALUE", parse=key_and_value, default=(), many=True,
-           help="a board-specific setting; may be given several times"),
+           help="a setting of the board, e.g. fault=crash@100 of native; may be given several times"),
 )  # fmt: skip
 
 
