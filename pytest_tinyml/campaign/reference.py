@@ -53,6 +53,7 @@ class ReferenceRun:
         self.scores: npt.NDArray[Any] = np.zeros((samples, model.output.elements), dtype=model.output.dtype)
         self._model, self._dataset, self._encoder = model, dataset, encoder
         self._changed = threading.Condition()
+        self._kept: OnChunk | None = None
         self._error: TinymlError | None = None
         self._thread: threading.Thread | None = None
         self._other: Reference | None = None
@@ -80,6 +81,14 @@ class ReferenceRun:
             if self._error is not None and not self.done[ids].all():
                 raise self._error
             return in_time
+
+    def tell(self, listener: OnChunk) -> None:
+        """Hand the answers to somebody else too: those that are there now, and the others as they come."""
+        with self._changed:
+            self._kept = listener
+            done = np.flatnonzero(np.diff(self.done.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+            for start, stop in done.tolist():
+                listener(start, self.scores[start:stop])
 
     def canary_scores(self, tensors: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Compute a few answers at once, in processes of their own: the output's dtype, [n, C]."""
@@ -136,6 +145,8 @@ class ReferenceRun:
         with self._changed:
             self.scores[start : start + len(scores)] = scores
             self.done[start : start + len(scores)] = True
+            if self._kept is not None:
+                self._kept(start, scores)
             self._changed.notify_all()
 
     def _check_other(self) -> dict[str, Any] | None:

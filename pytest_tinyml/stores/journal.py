@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_S = 30.0
 _SCHEMA = """
 CREATE TABLE run (
@@ -51,16 +51,33 @@ CREATE TABLE event (
     text TEXT NOT NULL
 );
 """
-# Since version 2; a journal of version 1 is given them when it is opened.
-_LATER = """
+# What later versions added, by version; an older journal is given them when it is opened.
+_LATER = {
+    2: """
 CREATE TABLE verdict (run INTEGER PRIMARY KEY REFERENCES run, at REAL NOT NULL, results TEXT NOT NULL);
 CREATE TABLE submission (
     run INTEGER NOT NULL REFERENCES run, competition TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL,
     tag TEXT NOT NULL, csv_sha256 TEXT NOT NULL, message TEXT NOT NULL, ref INTEGER, score REAL, text TEXT NOT NULL,
     PRIMARY KEY (run, competition)
 ) WITHOUT ROWID;
-"""
-_TABLES = {1: 6, SCHEMA_VERSION: 8}
+""",
+    # What a report needs besides the board's answers, so that it can be made without model, data set and reference.
+    3: """
+CREATE TABLE facts (run INTEGER PRIMARY KEY REFERENCES run, results TEXT NOT NULL);
+CREATE TABLE host (
+    run INTEGER NOT NULL REFERENCES run, first INTEGER NOT NULL, kind TEXT NOT NULL, dtype TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (run, kind, first)
+);
+CREATE TABLE picture (
+    run INTEGER NOT NULL REFERENCES run, sample INTEGER NOT NULL, shape TEXT NOT NULL, pixels BLOB NOT NULL,
+    PRIMARY KEY (run, sample)
+);
+CREATE TABLE pace (run INTEGER NOT NULL REFERENCES run, at REAL NOT NULL, done INTEGER NOT NULL);
+CREATE INDEX pace_run ON pace (run);
+""",
+}
+_TABLES = {1: 6, 2: 8, SCHEMA_VERSION: 12}
 
 
 class Journal:
@@ -90,7 +107,8 @@ class Journal:
         # In one statement: between two, another process may create the tables.
         version, tables, ours = self._db.execute(
             "SELECT user_version, (SELECT count(*) FROM sqlite_master), (SELECT count(*) FROM sqlite_master WHERE name "
-            "IN ('run', 'session', 'result', 'conflict', 'failure', 'event', 'verdict', 'submission')) "
+            "IN ('run', 'session', 'result', 'conflict', 'failure', 'event', 'verdict', 'submission', 'facts', 'host', "
+            "'picture', 'pace') AND type = 'table') "
             "FROM pragma_user_version"
         ).fetchone()
         if tables and ours != _TABLES.get(version):
@@ -110,8 +128,9 @@ class Journal:
                 # Another process may have been faster.
                 if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     self._create(_SCHEMA)
-                if self._db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-                    self._create(_LATER)
+                present = self._db.execute("PRAGMA user_version").fetchone()[0]
+                for added in (schema for number, schema in _LATER.items() if number > present):
+                    self._create(added)
                 self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def _create(self, schema: str) -> None:

@@ -6,12 +6,12 @@ import json
 import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -33,6 +33,11 @@ class RunKey:
     firmware_sha256: str
 
 
+HostKind = Literal["scores", "truth"]
+HOST_BLOCK: Final = 8192
+"""Samples in one row of what the host knows, at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened to a board during a run; `kind` is ``restart``, ``resend``, ``conflict``, ..."""
@@ -41,6 +46,24 @@ class Event:
     board: str
     kind: str
     text: str
+
+
+def read_events(journal: Journal, run: int) -> list[Event]:
+    """Return what happened to the boards of a run, oldest first."""
+    rows = journal.execute("SELECT at, board, kind, text FROM event WHERE run = ? ORDER BY id", (run,))
+    return [Event(at=row[0], board=row[1], kind=row[2], text=row[3]) for row in rows]
+
+
+def read_conflicts(journal: Journal, run: int) -> list[int]:
+    """Return the ids that were answered in more than one way."""
+    rows = journal.execute("SELECT DISTINCT sample FROM conflict WHERE run = ? ORDER BY sample", (run,))
+    return [int(sample) for (sample,) in rows]
+
+
+def read_failures(journal: Journal, run: int) -> dict[int, str]:
+    """Return why samples could not be answered, by id."""
+    rows = journal.execute("SELECT sample, reason FROM failure WHERE run = ? ORDER BY sample", (run,))
+    return {int(sample): str(reason) for sample, reason in rows}
 
 
 class RunJournal:
@@ -66,13 +89,16 @@ class RunJournal:
             self.ticks[ids] = [row[1] for row in rows]
             self.scores[ids] = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.uint8).reshape(len(rows), -1)
             self.done[ids] = True
-        failures = journal.execute("SELECT sample, reason FROM failure WHERE run = ?", (run_id,))
-        self.failed: dict[int, str] = {int(sample): str(reason) for sample, reason in failures}
+        self.failed = read_failures(journal, run_id)
         self.resumed = len(rows)
         ((self._earlier_session,),) = journal.execute(
             "SELECT coalesce(max(id), 0) FROM session WHERE run = ?", (run_id,)
         )
         ((self.earlier_wall_s,),) = journal.execute("SELECT wall_s FROM run WHERE id = ?", (run_id,))
+        ((paced,),) = journal.execute("SELECT coalesce(max(at), 0) FROM pace WHERE run = ?", (run_id,))
+        # A process that was killed has added nothing to the run's time, but its pace is there.
+        self._earlier_pace_s = max(self.earlier_wall_s, paced)
+        self._answered, self._began, self._paced = len(rows), time.monotonic(), -1.0
 
     @property
     def journal(self) -> Journal:
@@ -154,6 +180,7 @@ class RunJournal:
                     for k, (sample, tick) in enumerate(zip(new_ids.tolist(), new_ticks.tolist(), strict=True))
                 ]
                 statements.append(("INSERT INTO result (run, sample, session, ticks, scores) VALUES (?,?,?,?,?)", rows))
+                statements += self._pace(len(rows))
             if conflicts:
                 again = [(self.id, int(ids[k]), session, scores[k].tobytes()) for k in np.flatnonzero(unequal)]
                 statements.append(
@@ -165,6 +192,18 @@ class RunJournal:
                 self.ticks[new_ids], self.scores[new_ids] = new_ticks, new_scores
                 self.done[new_ids] = True
             return conflicts
+
+    def _pace(self, answered: int) -> list[tuple[str, Sequence[Sequence[object]]]]:
+        """Note now and then how far the run is: often at first, and never more than some thousand times."""
+        self._answered += answered
+        at = time.monotonic() - self._began
+        if at - self._paced < max(0.02, at / 200):
+            return []
+        self._paced = at
+        return [self._pace_at(at)]
+
+    def _pace_at(self, at: float) -> tuple[str, Sequence[Sequence[object]]]:
+        return "INSERT INTO pace VALUES (?, ?, ?)", [(self.id, self._earlier_pace_s + at, self._answered)]
 
     def fail(self, session: int, sample: int, reason: str) -> None:
         """Record that a sample cannot be answered, e.g. because it crashes the board each time."""
@@ -188,13 +227,11 @@ class RunJournal:
 
     def events(self) -> list[Event]:
         """Return what happened, oldest first."""
-        rows = self._journal.execute("SELECT at, board, kind, text FROM event WHERE run = ? ORDER BY id", (self.id,))
-        return [Event(at=row[0], board=row[1], kind=row[2], text=row[3]) for row in rows]
+        return read_events(self._journal, self.id)
 
     def conflicts(self) -> list[int]:
         """Return the ids that were answered in more than one way."""
-        rows = self._journal.execute("SELECT DISTINCT sample FROM conflict WHERE run = ? ORDER BY sample", (self.id,))
-        return [int(row[0]) for row in rows]
+        return read_conflicts(self._journal, self.id)
 
     def shares(self) -> dict[str, tuple[int, int]]:
         """Return how many samples each board has answered, by name: in all, and since this run was opened."""
@@ -207,12 +244,33 @@ class RunJournal:
 
     def add_wall(self, seconds: float) -> None:
         """Add the time that a process has spent streaming, so that a resumed run can state its total."""
-        self._journal.write([("UPDATE run SET wall_s = wall_s + ? WHERE id = ?", [(seconds, self.id)])])
+        statement = "UPDATE run SET wall_s = wall_s + ? WHERE id = ?"
+        self._journal.write([(statement, [(seconds, self.id)]), self._pace_at(time.monotonic() - self._began)])
 
     def keep_verdict(self, results: dict[str, Any]) -> None:
         """Keep what was found (docs/reference/results.md), for those who have neither model nor data."""
         row = (self.id, time.time(), json.dumps(results))
         self._journal.write([("INSERT OR REPLACE INTO verdict (run, at, results) VALUES (?, ?, ?)", [row])])
+
+    def keep_facts(self, results: dict[str, Any]) -> None:
+        """Keep what is known when the run begins, so that one that is killed can be reported."""
+        self._journal.write([("INSERT OR REPLACE INTO facts VALUES (?, ?)", [(self.id, json.dumps(results))])])
+
+    def keep_host(self, kind: HostKind, first: int, values: npt.NDArray[Any]) -> None:
+        """Keep what the host knows about samples: a row of `values` each, from sample `first` on."""
+        rows = [
+            (self.id, first + start, kind, values.dtype.name, values[start : start + HOST_BLOCK].tobytes())
+            for start in range(0, len(values), HOST_BLOCK)
+        ]
+        self._journal.write([("INSERT OR REPLACE INTO host (run, first, kind, dtype, data) VALUES (?,?,?,?,?)", rows)])
+
+    def keep_pictures(self, pictures: Mapping[int, npt.NDArray[np.uint8]]) -> None:
+        """Keep some samples as they look, uint8 [H, W] or [H, W, C] each, by id."""
+        rows = [
+            (self.id, sample, json.dumps(pixels.shape), np.ascontiguousarray(pixels).tobytes())
+            for sample, pixels in pictures.items()
+        ]
+        self._journal.write([("INSERT OR REPLACE INTO picture VALUES (?, ?, ?, ?)", rows)])
 
     def finish(self) -> None:
         """Mark the run as complete: the next one with the same key measures again."""

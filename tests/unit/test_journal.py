@@ -230,16 +230,20 @@ def test_close_twice(tmp_path: Path) -> None:
         journal.execute("SELECT 1")
 
 
-def test_a_journal_of_version_1_is_taken_over(tmp_path: Path) -> None:
-    """What the version before has measured is kept, and the new tables are there."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_journal_is_taken_over(tmp_path: Path, version: int) -> None:
+    """What an earlier version has measured is kept, and the new tables are there."""
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
         journal.execute("INSERT INTO run (identity, started) VALUES ('one', 1.0)")
+    later = {1: "DROP TABLE verdict; DROP TABLE submission;", 2: ""}
     with sqlite3.connect(path) as db:
-        db.executescript("DROP TABLE verdict; DROP TABLE submission; PRAGMA user_version=1")
+        tables = " ".join(f"DROP TABLE {name};" for name in ("facts", "host", "picture", "pace"))
+        db.executescript(f"{later[version]} {tables} PRAGMA user_version={version}")
     db.close()
     for _ in range(2):
         with Journal(path) as journal:
             assert [("one", 1.0)] == journal.execute("SELECT identity, started FROM run")
             assert [] == journal.execute("SELECT run FROM submission")
+            assert [] == journal.execute("SELECT run FROM pace")
             assert [(SCHEMA_VERSION,)] == journal.execute("PRAGMA user_version")

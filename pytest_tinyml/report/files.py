@@ -1,0 +1,46 @@
+"""Write a run's reports, from the journal."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pytest_tinyml.errors import ReportError
+from pytest_tinyml.report.base import Report
+from pytest_tinyml.report.view import results_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_tinyml.report.base import Format
+    from pytest_tinyml.stores.archive import Archive, RunRecord
+
+
+def write_reports(archive: Archive, run: RunRecord, folder: Path, formats: Sequence[Format]) -> list[Path]:
+    """Write reports of a run, each whole or not at all, and return their paths.
+
+    Raises:
+        ReportError: a file cannot be written; those before it are there.
+        JournalError: the journal cannot be read.
+    """
+    if not formats:
+        return []
+    report = Report(results=results_of(archive, run), archive=archive, run=run)
+    return [write_report(report, folder / one.file, one) for one in formats]
+
+
+def write_report(report: Report, path: Path, form: Format) -> Path:
+    """Write one report; see `write_reports`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        form.writer()(report, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        msg = f"cannot write {path}: {error.strerror}; every result is safe in the journal"
+        raise ReportError(msg) from error
+    return path

@@ -1,0 +1,50 @@
+"""results.json from the journal alone, also of a run whose process did not live to write it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_tinyml.records import TensorSpec
+from pytest_tinyml.report.metrics import metrics
+from pytest_tinyml.verdict.compare import Tally
+
+if TYPE_CHECKING:
+    from pytest_tinyml.stores.archive import Archive, RunRecord
+
+
+def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
+    """Return what is known of a run (docs/reference/results.md).
+
+    That is the verdict it was given, or, if its process was ended before that, what was known when it began and what
+    its answers say. Such a run has not passed.
+
+    Raises:
+        JournalError: the journal is older than version 3, and the run was ended before its verdict.
+    """
+    if run.verdict is not None:
+        return run.verdict
+    facts = run.known
+    output = facts["model"]["output"]
+    tensor = TensorSpec(
+        dtype=output["dtype"], shape=tuple(output["shape"]), scale=output["scale"], zero_point=output["zero_point"]
+    )
+    tally = Tally(tensor, facts["model"]["task"])
+    answered = 0
+    for chunk in archive.chunks(run):
+        answered += len(chunk.ids)
+        if (both := chunk.compared).any():
+            truth = None if chunk.truth is None else chunk.truth[both]
+            tally.add(chunk.board[both], chunk.reference[both], truth, chunk.ids[both])
+    failed = archive.failures(run)
+    labels_only = facts["reference"]["compared"] == "labels"
+    wanted = facts["dataset"]["count"]
+    ended = f"incomplete: {answered:,} of {wanted:,} samples were answered; the run was ended before its verdict"
+    return facts | {
+        "passed": False,
+        "problems": [ended],
+        "metrics": metrics(tally.comparison() if tally.count else None, answered, failed, labels_only=labels_only),
+        "faults": [
+            {"at": one.at, "board": one.board, "kind": one.kind, "text": one.text} for one in archive.events(run)
+        ],
+        "conflicts": archive.conflicts(run),
+    }
