@@ -9,7 +9,8 @@ TinymlError
 │   ├── MissingDependencyError a Python package of an extra is absent; names the pip command
 │   ├── MissingToolError       a program is absent; names the command that installs it
 │   ├── CredentialsError       there are none for Kaggle, or Kaggle refuses them; says where they are looked for
-│   └── JournalError           the journal cannot be used (other schema, locked, damaged)
+│   ├── JournalError           the journal cannot be used (other schema, locked, damaged)
+│   └── BaselineError          a baseline cannot be used: damaged, of another schema, or of something else
 ├── BuildError                 a compiler or converter failed; carries its output's path
 │   └── DoesNotFitError        ... because the part's memory is too small for the model
 ├── WireError                  bytes that are not a well-formed frame or message
@@ -137,6 +138,10 @@ class CredentialsError(UsageError):
 
 class JournalError(UsageError):
     """The journal of a run cannot be used; the message says what to do with it."""
+
+
+class BaselineError(UsageError):
+    """A baseline cannot be used, or not compared with this run; the message says what to do about it."""
 
 
 class BuildError(TinymlError):
