@@ -50,6 +50,7 @@ class Campaign:
         server: what the boards pull from, if they do; closed with the campaign.
 
     Attributes:
+        journal: see there.
         works: each board's share, by name; a board is there when its thread has begun.
 
     Raises:
@@ -89,7 +90,7 @@ class Campaign:
         self.wall_s = 0.0
         self.started_at: float | None = None
         self.works: dict[str, BoardWork] = {}
-        self._journal = journal
+        self.journal = journal
         self._run: RunJournal | None = None
         self._queue = WorkQueue(())
         self._threads: list[threading.Thread] = []
@@ -126,7 +127,7 @@ class Campaign:
             clock=identity.clock.name.lower(),
             firmware_sha256=self.bench.firmware_sha256,
         )
-        self._run = RunJournal.open(self._journal, key, self.model.output.nbytes, fresh=self.settings.fresh)
+        self._run = RunJournal.open(self.journal, key, self.model.output.nbytes, fresh=self.settings.fresh)
         keep_host(self._run, self.reference, truth_of(self.model, self.dataset))
         self.reference.start()
         left = [int(k) for k in np.flatnonzero(~self._run.done) if int(k) not in self._run.failed]
@@ -211,7 +212,7 @@ class Campaign:
 
     def close_journal(self) -> None:
         """Close the journal, when everything that is to be known has been asked; harmless when repeated."""
-        self._journal.close()
+        self.journal.close()
 
     def end_threads(self) -> None:
         """Stop the queue and wait for the boards' threads, whose own waits are bounded."""

@@ -8,7 +8,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from pytest_tinyml import __version__
-from pytest_tinyml.cli import boards, capacity, convert, data, doctor, fit, models, predict, samples, stedgeai, submit
+from pytest_tinyml.cli import (
+    boards,
+    capacity,
+    convert,
+    data,
+    doctor,
+    fit,
+    models,
+    predict,
+    report,
+    samples,
+    stedgeai,
+    submit,
+)
 from pytest_tinyml.errors import TinymlError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"pytest-tinyml {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (boards, doctor, models, data, convert, fit, capacity, stedgeai, predict, samples, submit):
+    for module in (boards, doctor, models, data, convert, fit, capacity, stedgeai, predict, samples, report, submit):
         module.add(commands)
     return top
 

@@ -15,19 +15,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tinyml.report.base import Format
-    from pytest_tinyml.stores.archive import Archive, RunRecord
+    from pytest_tinyml.stores.archive import Archive
 
 
-def write_reports(archive: Archive, run: RunRecord, folder: Path, formats: Sequence[Format]) -> list[Path]:
-    """Write reports of a run, each whole or not at all, and return their paths.
+def load_report(archive: Archive, which: str | int | None = None) -> Report:
+    """Return what reports of a run are made from; `which` as for `Archive.find`.
+
+    Raises:
+        UsageError: there is no such run.
+        JournalError: the journal cannot be read, or holds too little of the run.
+    """
+    run = archive.find(which)
+    return Report(results=results_of(archive, run), archive=archive, run=run)
+
+
+def write_reports(report: Report, folder: Path, formats: Sequence[Format]) -> list[Path]:
+    """Write reports, each whole or not at all, and return their paths.
 
     Raises:
         ReportError: a file cannot be written; those before it are there.
         JournalError: the journal cannot be read.
     """
-    if not formats:
-        return []
-    report = Report(results=results_of(archive, run), archive=archive, run=run)
     return [write_report(report, folder / one.file, one) for one in formats]
 
 

@@ -78,8 +78,9 @@ def build_results(
         "schema": SCHEMA,
         "passed": not problems,
         "problems": problems,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "created": _utc(time.time()),
         "pytest_tinyml": __version__,
+        "run": None if run is None else {"id": run.id, "started": _utc(run.started)},
         "board": _board(campaign, identity),
         "boards": _boards(campaign),
         "model": {
@@ -128,6 +129,10 @@ def build_results(
         "submission": submission,
         "extra": {},
     }
+
+
+def _utc(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _problems(

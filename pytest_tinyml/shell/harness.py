@@ -8,7 +8,9 @@ import pytest
 
 from pytest_tinyml.campaign.progress import progress
 from pytest_tinyml.errors import BoardError, CanaryError, TinymlError
+from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.results import build_results, write_results
+from pytest_tinyml.report.session import write_all
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
 from pytest_tinyml.shell.submitting import Submitter
 
@@ -49,7 +51,7 @@ class Harness:
         broken: the test in which the board failed for good, and how; else None.
         failures: of tests that use this board, one line each.
         results: what was written, when it was.
-        written: where.
+        written: the files that were written, results.json first.
         error: why the results could not be made, written or completed by the hook.
         submitter: submits the predictions, if that was asked for.
     """
@@ -71,7 +73,7 @@ class Harness:
         self.broken: tuple[str, TinymlError] | None = None
         self.failures: list[str] = []
         self.results: dict[str, Any] | None = None
-        self.written: Path | None = None
+        self.written: list[Path] = []
         self.error: Exception | None = None
         self.released = False
         self._config, self._folder, self._talk = config, folder, talk
@@ -109,13 +111,14 @@ class Harness:
         self._concluded = True
 
     def _report(self) -> None:
-        """Make the results, offer them to the hook, and write them even if that fails."""
+        """Make the results, offer them to the hook, and write them even if that fails; then the other reports."""
         self.results = self.results_now()
         self.keep_verdict()
         try:
             self._config.hook.pytest_tinyml_results(config=self._config, results=self.results)
         finally:
-            self.written = write_results(self._folder, self.results)
+            self.written = [write_results(self._folder, self.results)]
+        self.written += write_all(self.campaign, self.results, self._folder, choose_formats(self.settings.formats))
 
     # What the fixtures ask for.
 
@@ -145,6 +148,8 @@ class Harness:
         if not self._started:
             self._guard(self.campaign.start)
             self._started = True
+            # If this process is killed, the run can be reported all the same.
+            self._guard(lambda: self.campaign.run.keep_facts(self.results_now()))
             resumed, total = self.campaign.run.resumed, self.plan.samples
             if resumed:
                 kept = self._talk.relative(self.settings.journal)

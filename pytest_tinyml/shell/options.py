@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_tinyml.shell.parsers import at_least, key_and_value, not_negative, positive, ratio
+from pytest_tinyml.shell.parsers import (
+    at_least,
+    baseline_name,
+    gate,
+    key_and_value,
+    not_negative,
+    positive,
+    ratio,
+    switch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from pytest_tinyml.verdict.gate import Gate
 
 
 NO_BOARD = "needs a board: pytest --board native (tinyml boards lists them)"
@@ -29,6 +40,10 @@ class Option:
     metavar: str | None = None
     many: bool = False
     """Whether it may be given several times; in the ini file, one a line."""
+    bare: str | None = None
+    """What it means without a value; None if it needs one."""
+    switch: bool = False
+    """Whether it takes no value on the command line; in the ini file, true or false."""
 
     @property
     def flag(self) -> str:
@@ -81,12 +96,25 @@ OPTIONS = (
     Option(name="max-instructions", metavar="N", parse=at_least(1), default=None,
            help="fail above this median count of instructions per inference; needs a clock that counts them"),
     Option(name="max-arena", metavar="BYTES", parse=at_least(1), default=None, help="fail above this arena use"),
+    Option(name="save", metavar="NAME", parse=baseline_name, default=None,
+           help="if the run passes, keep it as a baseline of this name"),
+    Option(name="autosave", switch=True, parse=switch, default=False,
+           help="if the run passes, keep it as a baseline, named by the commit"),
+    Option(name="compare", metavar="NAME|NUM", parse=str, default=None, bare="latest",
+           help="compare with this baseline (without a value: the newest); the first run has none, and passes"),
+    Option(name="fail-on", metavar="METRIC:LIMIT", parse=gate, default=(), many=True,
+           help="with --tinyml-compare: fail if a figure is worse by more, e.g. top1:0.2pp, arena:1% or flips:10; may be "
+           "given several times"),
+    Option(name="storage", metavar="PATH", parse=Path, default=Path(".tinyml/baselines"),
+           help="folder of the baselines (default: .tinyml/baselines)"),
     Option(name="submit", metavar="COMPETITION", parse=str, default=None,
            help="submit the predictions to this Kaggle competition as the last step: digit-recognizer"),
     Option(name="submit-timeout", metavar="S", parse=positive(" of seconds"), default=120.0,
            help="longest wait for the upload of a submission, and for its public score, in seconds"),
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
            help="folder for results.json and logs; with several boards or models, of a folder for each"),
+    Option(name="formats", metavar="LIST", parse=str, default="none",
+           help="reports besides results.json, with commas between them: html, ..., or all or none"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
     Option(name="boards", metavar="FILE", parse=Path, default=None,
@@ -121,9 +149,15 @@ class Settings:
     max_latency: float | None
     max_instructions: int | None
     max_arena: int | None
+    save: str | None
+    autosave: bool
+    compare: str | None
+    fail_on: tuple[Gate, ...]
+    storage: Path
     submit: str | None
     submit_timeout: float
     report: Path
+    formats: str
     journal: Path
     boards_file: Path | None
     fresh: bool
@@ -158,10 +192,12 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("tinyml_board", "default for --board", type="linelist", default=[])
     for option in OPTIONS:
-        action = "append" if option.many else "store"
-        group.addoption(
-            option.flag, metavar=option.metavar, default=None, dest=option.key, help=option.help, action=action
-        )
+        form: dict[str, Any] = {"action": "append" if option.many else "store", "metavar": option.metavar}
+        if option.switch:
+            form = {"action": "store_const", "const": "true"}
+        elif option.bare is not None:
+            form |= {"nargs": "?", "const": option.bare}
+        group.addoption(option.flag, default=None, dest=option.key, help=option.help, **form)
         if option.many:
             parser.addini(option.key, f"default for {option.flag}, one a line", type="linelist", default=[])
         else:
@@ -206,10 +242,14 @@ def read_settings(config: pytest.Config, boards: str) -> Settings:
     here = config.invocation_params.dir
     project = here if config.inipath is None else config.rootpath
     typed = {key: config.getoption(f"tinyml_{key}") is not None for key in values}
-    for key in ("report", "journal", "boards"):
+    for key in ("report", "journal", "boards", "storage"):
         if values[key] is not None:
             values[key] = (here if typed[key] else project) / values[key]
     values["boards_file"] = values.pop("boards")
+    if typed["fail_on"] and values["compare"] is None:
+        # In an ini file, gates wait for a run that is compared.
+        msg = "--tinyml-fail-on says how much worse than a baseline a run may be: add --tinyml-compare [NAME|NUM]"
+        raise pytest.UsageError(msg)
 
     def located(key: str, name: str) -> str:
         configured = not typed[key] and config.getini(f"tinyml_{key}")

@@ -1,4 +1,4 @@
-"""What the values of options look like; nothing here imports more than the standard library.
+"""What the values of options look like; nothing here imports numpy, or what is only needed with a board.
 
 A parser takes the text and raises `ValueError`: with a message that begins with ``must`` or ``is not``, which is shown
 behind the value, or any other where the value is not a number.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_tinyml.verdict.gate import Gate
 _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0"})
 
@@ -75,3 +76,17 @@ def switch(text: str) -> bool:
         msg = "is not true or false"
         raise ValueError(msg)
     return value in _YES
+
+
+def gate(text: str) -> Gate:
+    """Parse ``METRIC:LIMIT``; see `pytest_tinyml.verdict.gate.parse_gate`."""
+    from pytest_tinyml.verdict.gate import parse_gate  # noqa: PLC0415 - only with a board
+
+    return parse_gate(text)
+
+
+def baseline_name(text: str) -> str:
+    """Parse the name of a baseline to be saved; see `pytest_tinyml.stores.baselinefile.check_name`."""
+    from pytest_tinyml.stores.baselinefile import check_name  # noqa: PLC0415 - only with a board
+
+    return check_name(text)

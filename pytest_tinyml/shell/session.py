@@ -184,8 +184,11 @@ class Session:
 
     def _written_lines(self) -> list[str]:
         talk = Talk(self._config, "")
-        written = [harness.written for harness in self.harnesses if harness.written is not None]
-        return [f"  results: {talk.relative(path)}" for path in written]
+        return [
+            f"  {'results' if path.suffix == '.json' else 'report'}: {talk.relative(path)}"
+            for harness in self.harnesses
+            for path in harness.written
+        ]
 
 
 def _run_of(item: pytest.Item) -> str | None:

@@ -12,6 +12,7 @@ from pytest_tinyml.boards.boardmap import FILE, BoardMap, read_board_map
 from pytest_tinyml.boards.registry import Registry
 from pytest_tinyml.campaign.plan import make_campaign, make_plans
 from pytest_tinyml.errors import TinymlError, UsageError
+from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.results import check_folder
 from pytest_tinyml.shell.device import device_options
 from pytest_tinyml.shell.submitting import check_request
@@ -41,6 +42,7 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
     registry = Registry()
     made: list[tuple[str, Plan, Campaign, Path, Talk]] = []
     try:
+        choose_formats(settings.formats)
         config.hook.pytest_tinyml_boards(registry=registry)
         desk = _desk(config, settings, registry)
         boards = desk.expand(settings.boards)

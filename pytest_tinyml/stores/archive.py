@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class RunRecord:
     """A run of the journal.
 
     Attributes:
-        id: its number.
+        id: its number; 0 of one that never began.
         key: its identity.
         started: Unix time.
         finished: Unix time; None while samples are missing.
@@ -45,6 +45,21 @@ class RunRecord:
     facts: dict[str, Any] | None
     verdict: dict[str, Any] | None
     boards: tuple[str, ...]
+
+    @classmethod
+    def never_begun(cls, results: dict[str, Any]) -> Self:
+        """Return the record of a run whose board never came so far; no journal holds a sample of it."""
+        names = {name: "" for name in RunKey.__dataclass_fields__ if name != "samples"}
+        return cls(
+            id=0,
+            key=RunKey(samples=0, **names),
+            started=0.0,
+            finished=None,
+            wall_s=0.0,
+            facts=None,
+            verdict=results,
+            boards=(),
+        )
 
     @property
     def known(self) -> dict[str, Any]:

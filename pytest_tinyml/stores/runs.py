@@ -73,6 +73,7 @@ class RunJournal:
         done: bool [N], answered.
         ticks: int64 [N], duration of the inference in the board's ticks; 0 where not answered.
         scores: uint8 [N, output bytes], output tensors as they came; 0 where not answered.
+        started: Unix time at which the run began.
         resumed: how many samples were already there when the run was opened.
     """
 
@@ -94,7 +95,9 @@ class RunJournal:
         ((self._earlier_session,),) = journal.execute(
             "SELECT coalesce(max(id), 0) FROM session WHERE run = ?", (run_id,)
         )
-        ((self.earlier_wall_s,),) = journal.execute("SELECT wall_s FROM run WHERE id = ?", (run_id,))
+        ((self.started, self.earlier_wall_s),) = journal.execute(
+            "SELECT started, wall_s FROM run WHERE id = ?", (run_id,)
+        )
         ((paced,),) = journal.execute("SELECT coalesce(max(at), 0) FROM pace WHERE run = ?", (run_id,))
         # A process that was killed has added nothing to the run's time, but its pace is there.
         self._earlier_pace_s = max(self.earlier_wall_s, paced)

@@ -521,7 +521,7 @@ def test_boards_are_switched_off_even_if_the_journal_is_gone(journal_path: Path)
     campaign = make_campaign(journal_path, *boards)
     campaign.start()
     campaign.wait_for(range(N), WAIT_S)
-    campaign._journal.close()
+    campaign.journal.close()
     with suppress(BoardError):
         campaign.close()
     assert [board.closed > 0 for board in boards] == [True, True]

@@ -1,0 +1,65 @@
+"""``tinyml report``: make a run's reports again, from the journal alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_tinyml.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_tinyml.stores.archive import RunRecord
+
+
+def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
+    """Declare the command."""
+    command = commands.add_parser("report", help="make a run's reports again, from the journal alone")
+    command.add_argument("run", nargs="?", help="number of a run in the journal (default: the last)")
+    command.add_argument("--list", action="store_true", help="list the runs of the journal and do nothing else")
+    command.add_argument("--journal", metavar="FILE", type=Path, default=Path(".tinyml/journal.sqlite"),
+                         help="default: .tinyml/journal.sqlite")  # fmt: skip
+    command.add_argument("--format", metavar="LIST", default="html",
+                         help="kinds of reports with commas between them, or all (default: html)")  # fmt: skip
+    command.add_argument("--output", metavar="DIR", type=Path, default=Path("tinyml-report"),
+                         help="receives results.json and the reports (default: tinyml-report)")  # fmt: skip
+    command.set_defaults(action=report)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write results.json and the reports of a run, and print their paths and the summary."""
+    from pytest_tinyml.report.files import load_report, write_reports  # noqa: PLC0415 - not to print a help text
+    from pytest_tinyml.report.formats import choose_formats  # noqa: PLC0415
+    from pytest_tinyml.report.results import write_results  # noqa: PLC0415
+    from pytest_tinyml.report.terminal import summary_lines  # noqa: PLC0415
+    from pytest_tinyml.stores.archive import Archive  # noqa: PLC0415
+    from pytest_tinyml.stores.journal import Journal  # noqa: PLC0415
+
+    formats = choose_formats(options.format)
+    if not options.journal.is_file():
+        msg = f"no journal {options.journal}: name the one of the run with --journal"
+        raise UsageError(msg)
+    with Journal(options.journal) as journal:
+        archive = Archive(journal)
+        if options.list:
+            for run in archive.runs():
+                print(_line(run, archive.answered(run)))
+            return 0
+        made = load_report(archive, options.run)
+        written = [write_results(options.output, made.results), *write_reports(made, options.output, formats)]
+    for line in [*summary_lines(made.results), *(f"  written: {path}" for path in written)]:
+        print(line)
+    return 0
+
+
+def _line(run: RunRecord, answered: int) -> str:
+    """Describe a run in a line."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
+    known = run.verdict or run.facts
+    model = f"model {run.key.model_sha256[:12]}" if known is None else known["model"]["name"]
+    ended = "ended before its verdict" if run.verdict is None else "passed" if run.verdict["passed"] else "FAILED"
+    if run.finished is None:
+        ended += ", unfinished"
+    return f"{run.id:>5}  {when}  {model} on {run.key.board}, {answered:,} of {run.key.samples:,}: {ended}"
