@@ -14,13 +14,13 @@ whatever N, whatever the share of samples with a difference, and with a look aft
 How: betting. If mean(v) <= b for N values v (d and 0; or -d and -delta), then, S being the sum of the first t-1 values,
 the rest has a mean of at most m_t = (b N - S) / (N - t + 1). A gambler who stakes the share L_t of the money on v_t
 being above m_t has, after t samples, K_t = product of (1 + L_t (v_t - m_t)), which cannot become negative if
-L_t <= 1 / (1 + m_t). If the hypothesis is true this is a supermartingale that begins at 1, and so is the mean of several
-gamblers' money. By Ville's inequality it ever reaches 1/alpha with a probability of at most alpha. Here
+L_t <= 1 / (1 + m_t). If the hypothesis is true this is a supermartingale that begins at 1, and so is the mean of the
+money of several. By Ville's inequality it ever reaches 1/alpha with a probability of at most alpha. Here
 L_t = c / max(1, 1 + m_t) for six shares c from 0.1 to 0.98, because nobody knows beforehand how many samples will
 differ. A hypothesis is also refused when the rest cannot make it true any more.
 
-Sources: I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", J. R. Stat. Soc. B 86(1),
-1-27, 2024, section 5 (without replacement); J. Ville, "Etude critique de la notion de collectif", 1939. Error rates and
+Sources: I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", J. R. Stat. Soc. B
+86(1), 1-27, 2024, section 5 (without replacement); J. Ville, "Etude critique de la notion de collectif", 1939. Error rates and
 lengths by simulation: docs/explanation/statistics.md.
 """
 
