@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_tinyml.errors import BaselineError
-from pytest_tinyml.stores.baseline import LATEST
+from pytest_tinyml.stores.baselinefile import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

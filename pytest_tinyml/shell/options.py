@@ -103,8 +103,8 @@ OPTIONS = (
     Option(name="compare", metavar="NAME|NUM", parse=str, default=None, bare="latest",
            help="compare with this baseline (without a value: the newest); the first run has none, and passes"),
     Option(name="fail-on", metavar="METRIC:LIMIT", parse=gate, default=(), many=True,
-           help="with --tinyml-compare: fail if a figure is worse by more, e.g. top1:0.2pp, arena:1% or flips:10; may be "
-           "given several times"),
+           help="with --tinyml-compare: fail if a figure is worse by more, e.g. top1:0.2pp or flips:10; may be given "
+           "several times"),
     Option(name="storage", metavar="PATH", parse=Path, default=Path(".tinyml/baselines"),
            help="folder of the baselines (default: .tinyml/baselines)"),
     Option(name="submit", metavar="COMPETITION", parse=str, default=None,

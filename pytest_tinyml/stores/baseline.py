@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 
 _NUMBERED: Final = re.compile(r"(\d{4,9})[_.]")
 _FILE: Final = re.compile(r"(\d{4,9})_(.+)\.json")
-_NAME: Final = re.compile(r"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LONGEST_SLUG: Final = 60
-LATEST: Final = "latest"
-"""In the place of a baseline's name: the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +118,6 @@ class Baseline:
 _DELETE: Final = "get the file back, or delete the baseline: tinyml baselines delete FILE"
 
 
-def check_name(name: str) -> str:
-    """Return a name that a baseline can have.
-
-    Raises:
-        ValueError: it would not do as the name of a file, or be taken for a number.
-    """
-    if not _NAME.fullmatch(name) or name == LATEST:
-        msg = f"is not a name for a baseline: letters, digits, '.', '_' and '-', not only digits, and not {LATEST!r}"
-        raise ValueError(msg)
-    return name
-
-
 def save_baseline(
     root: Path, key: BaselineKey, name: str, content: Mapping[str, Any], predictions: npt.NDArray[np.int64] | None
 ) -> Baseline:
@@ -141,7 +126,7 @@ def save_baseline(
     Args:
         root: the storage; made if absent.
         key: what it can be compared with.
-        name: see `check_name`.
+        name: see `baselinefile.check_name`.
         content: what the file holds but name, number, key and the facts on the predictions.
         predictions: int64 [samples], the predicted classes; None of a regression.
 

@@ -21,6 +21,9 @@ VERSION: Final = 1
 SCHEMA: Final = f"tinyml-baseline/{VERSION}"
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """Steps by the version that they start from; the schema's name is brought up to date by `migrated`."""
+LATEST: Final = "latest"
+"""In the place of a baseline's name: the newest."""
+_NAME: Final = re.compile(r"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SCHEMA: Final = re.compile(r"tinyml-baseline/(\d{1,6})")
 _LARGEST: Final = 16 * 2**20
 _TEXT: Final = (str,)
@@ -53,6 +56,18 @@ _FIELDS: Final[dict[str, tuple[type, ...]]] = {
     "predictions": (dict, type(None)),
 }
 _PREDICTIONS: Final = ("file", "dtype", "sha256")
+
+
+def check_name(name: str) -> str:
+    """Return a name that a baseline can have.
+
+    Raises:
+        ValueError: it would not do as the name of a file, or be taken for a number.
+    """
+    if not _NAME.fullmatch(name) or name == LATEST:
+        msg = f"is not a name for a baseline: letters, digits, '.', '_' and '-', not only digits, and not {LATEST!r}"
+        raise ValueError(msg)
+    return name
 
 
 def read_content(path: Path) -> dict[str, Any]:

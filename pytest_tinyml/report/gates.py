@@ -1,0 +1,44 @@
+"""The lines of the summary that are about a baseline: failed gates first, each with how much worse and how sure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_ORDER: Final = ("failed", "skipped", "passed")
+_SHOWN_FLIPS: Final = 5
+
+
+def gate_lines(results: dict[str, Any]) -> list[str]:
+    """Return the lines for `results` (docs/reference/results.md); none if no comparison was asked for."""
+    gates, baseline = results["gates"], results["baseline"]
+    if gates is None:
+        return []
+    if baseline is None:
+        return [
+            "baseline: there is none yet to compare with, so nothing was gated; keep this run with --tinyml-save NAME"
+        ]
+    lines = [f"gate {gate['status']}: {gate['text']}" for gate in sorted(gates, key=lambda gate: _rank(gate["status"]))]
+    return [*lines, *_compared(baseline)]
+
+
+def _rank(status: str) -> int:
+    return _ORDER.index(status)
+
+
+def _compared(baseline: dict[str, Any]) -> list[str]:
+    """Say what the run was compared with, and what changed whether or not there is a gate on it."""
+    commit = "" if baseline["commit"] is None else f", commit {baseline['commit'][:12]}"
+    head = f"baseline {baseline['number']:04d}_{baseline['name']} of {baseline['created'][:10]}{commit}"
+    flips, test = baseline["flips_new"], baseline["mcnemar"]
+    if flips is None:
+        return [head]
+    if not flips:
+        return [f"{head}: the same label for each of {baseline['compared']:,} samples"]
+    shown = ", ".join(f"#{sample}" for sample in flips[:_SHOWN_FLIPS])
+    more = f", and {len(flips) - _SHOWN_FLIPS:,} more" if len(flips) > _SHOWN_FLIPS else ""
+    noun = "label" if len(flips) == 1 else "labels"
+    line = f"{head}: another {noun} for {len(flips):,} of {baseline['compared']:,} samples ({shown}{more})"
+    if test is None:
+        return [line]
+    said = f"{test['worse']:,} worse, {test['better']:,} better"
+    return [line, f"  {said}: {test['verdict']} at an error rate of {test['alpha']:.2g} (McNemar, p = {test['p']:.2g})"]
