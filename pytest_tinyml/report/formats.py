@@ -5,13 +5,55 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.errors import UsageError
+from pytest_tinyml.report.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from pytest_tinyml.report.base import Format
+    from pytest_tinyml.report.base import Report, Writer
 
-FORMATS: Final[tuple[Format, ...]] = ()
+
+def _csv() -> Writer:
+    from pytest_tinyml.report.csvfile import write_csv  # noqa: PLC0415 - as `Format.writer` says
+
+    return write_csv
+
+
+def _junit() -> Writer:
+    from pytest_tinyml.report.junit import junit_xml  # noqa: PLC0415
+    from pytest_tinyml.report.shards import shards  # noqa: PLC0415
+
+    def write(report: Report, path: Path) -> None:
+        path.write_bytes(junit_xml(report.results, shards(report.results, report.archive, report.run)))
+
+    return write
+
+
+def _markdown() -> Writer:
+    from pytest_tinyml.report.markdown import markdown  # noqa: PLC0415
+
+    def write(report: Report, path: Path) -> None:
+        path.write_text(markdown(report.results), encoding="utf-8")
+
+    return write
+
+
+def _openmetrics() -> Writer:
+    from pytest_tinyml.report.openmetrics import openmetrics  # noqa: PLC0415
+
+    def write(report: Report, path: Path) -> None:
+        path.write_text(openmetrics(report.results), encoding="utf-8")
+
+    return write
+
+
+FORMATS: Final[tuple[Format, ...]] = (
+    Format(name="csv", file="predictions.csv", help="every sample, the board beside the host", writer=_csv),
+    Format(name="junit", file="junit.xml", help="JUnit XML: verdict, gates and shards", writer=_junit),
+    Format(name="markdown", file="summary.md", help="a page for GitHub and the like", writer=_markdown),
+    Format(name="openmetrics", file="metrics.txt", help="figures for GitLab and Prometheus", writer=_openmetrics),
+)
 NONE: Final = "none"
 
 

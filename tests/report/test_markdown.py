@@ -1,0 +1,168 @@
+"""A run as Markdown: tables stay tables, and the page fits GitHub's limit."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from pytest_tinyml.report.markdown import LIMIT, code, markdown
+from pytest_tinyml.stores.journal import Journal
+from tests.report.made import EVIL, make_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> dict[str, Any]:
+    """Those of a run with one label flip among eight."""
+    board = np.tile(np.array([[9, 1, 0]], dtype=np.int8), (8, 1))
+    host = board.copy()
+    host[3] = 1, 9, 0
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        return make_run(journal, board, host, truth=np.zeros(8, dtype=np.int64)).results
+
+
+EVERYTHING = {
+    "passed": False,
+    "problems": ["gate top1:0.2pp failed"],
+    "gates": [
+        {"metric": "arena", "limit": "1%", "status": "passed", "text": "the same"},
+        {"metric": "top1", "limit": "0.2pp", "status": "failed", "text": "top-1 is 12.50 pp worse"},
+    ],
+    "statistics": {
+        "top1_board": {"value": 1.0, "low": 0.675, "high": 1.0},
+        "top1_reference": {"value": 0.875, "low": 0.529, "high": 0.978},
+        "agreement": {"value": 0.875, "low": 0.529, "high": 0.978},
+    },
+    "explanation": {"cause": "kernel", "text": "operator 3 CONV_2D, tensor conv2d/Relu"},
+}
+PAGE = """
+### ❌ FAILED: `own` on `desk-1`
+
+8 of 8 samples of `own-data`, against `tflm 9.8`.
+
+#### Gates
+
+| gate |  | what was found |
+|---|---|---|
+| `top1:0.2pp` | ❌ failed | `top-1 is 12.50 pp worse` |
+| `arena:1%` | ✅ passed | `the same` |
+
+#### Problems
+
+- `gate top1:0.2pp failed`
+
+#### Cause: `kernel`
+
+`operator 3 CONV_2D, tensor conv2d/Relu`
+
+#### Figures
+
+|  | board | host |
+|---|---|---|
+| top-1 | 100.00% (67.50% to 100.00%) | 87.50% (52.90% to 97.80%) |
+| agreement | 87.50% (52.90% to 97.80%) |  |
+| label flips | 1 |  |
+| bit-exact | 87.50% |  |
+| largest difference | 8 LSB |  |
+| latency, median | 1,250.5 us |  |
+| arena | 922 B |  |
+| flash | 70,000 B |  |
+| static RAM | 9,000 B |  |
+| throughput | 500 samples/s |  |
+
+#### Label flips
+
+| sample | host | board | label |
+|---|---|---|---|
+| `#3` | 1 | 0 | 0 |
+
+#### The board
+
+|  |  |
+|---|---|
+| chip | `STM32F446` |
+| engine | `aot` |
+| link | `serial` |
+| commit | `cccccccccccc` on `work` |
+| model | `sha256 eeeeeeeeeeee` |
+| pytest-tinyml | `1.2.3` |
+"""
+
+
+def test_page(results: dict[str, Any]) -> None:
+    """The verdict comes first, then gates with the failed one first, problems, cause and figures."""
+    assert PAGE == markdown(results | EVERYTHING)
+
+
+def test_passed(results: dict[str, Any]) -> None:
+    """What was not asked for is not there, and a number that was not measured is no number."""
+    results["metrics"] |= {"max_lsb": None, "max_abs": None, "top1_board": None, "top1_reference": None}
+    results["latency"] |= {"gated": False}
+    text = markdown(results | {"git": None})
+    assert text.startswith("\n### ✅ passed: ")
+    assert "| largest difference | - |" in text
+    assert "| latency, median | 1,250.5 us, clock of this computer |" in text
+    for absent in ("Gates", "Problems", "Cause", "top-1", "commit"):
+        assert absent not in text
+
+
+def _cells(line: str) -> int:
+    """Count a row's cells as GitHub does: a bar that is not escaped ends one, in code too."""
+    return len(re.findall(r"(?<!\\)\|", line)) - 1
+
+
+def test_any_text(results: dict[str, Any]) -> None:
+    """Whatever is said elsewhere stands in code spans of one line, and tables keep their columns."""
+    gates = [{"metric": "top1", "limit": EVIL, "status": status, "text": EVIL} for status in ("failed", "skipped")]
+    results["model"]["name"] = results["board"]["chip"] = results["board"]["id"] = EVIL
+    results["git"]["branch"] = EVIL
+    text = markdown(results | {"passed": False, "problems": [EVIL] * 12, "gates": gates})
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert 1 == len({_cells(line) for line in table.splitlines()})
+    # Without its code spans (https://spec.commonmark.org/0.31.2/#code-spans), nothing of it is left.
+    outside = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+    for part in ("img", "@", "#12", "[31m", "$1", "ü"):
+        assert part in text
+        assert part not in outside
+    assert text.count("and 2 more") == 1
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "`plain`"),
+        ("", "`-`"),
+        ("two\n lines", "`two lines`"),
+        ("a `b`", "`` a `b` ``"),
+        ("``", "``` `` ```"),
+        ("x" * 601, f"`{'x' * 600} ...`"),
+    ],
+)
+def test_code(text: str, expected: str) -> None:
+    """A code span is on one line, and its fence is longer than any in it."""
+    assert expected == code(text)
+
+
+def test_it_always_fits(results: dict[str, Any]) -> None:
+    """Millions of flips, long messages and many gates make a short page; a smaller limit cuts whole sections off."""
+    gate = {"metric": "top1", "limit": "1%", "status": "failed", "text": "ü|`" * 100_000}
+    flip = {"id": 1, "reference": 2, "board": 3, "label": None}
+    results["metrics"] |= {"flip_details": [flip] * 1_000_000, "flips": [1] * 1_000_000}
+    large = results | {"problems": ["€" * 1_000_000] * 1000, "passed": False, "gates": [gate] * 10_000}
+    assert len(markdown(large).encode()) < LIMIT / 8
+    whole = markdown(results | EVERYTHING).encode()
+    for limit in range(0, len(whole) + 60, 7):
+        text = markdown(results | EVERYTHING, limit)
+        assert len(text.encode()) <= limit
+        assert (
+            whole.decode() == text
+            or not text
+            or text.endswith("\n_The rest did not fit here: see the report's files._\n")
+        )
+        assert not text or text.startswith("\n### ❌ FAILED")
