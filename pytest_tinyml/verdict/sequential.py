@@ -20,8 +20,8 @@ L_t = c / max(1, 1 + m_t) for six shares c from 0.1 to 0.98, because nobody know
 differ. A hypothesis is also refused when the rest cannot make it true any more.
 
 Sources: I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", J. R. Stat. Soc. B
-86(1), 1-27, 2024, section 5 (without replacement); J. Ville, "Etude critique de la notion de collectif", 1939. Error rates and
-lengths by simulation: docs/explanation/statistics.md.
+86(1), 1-27, 2024, section 5 (without replacement); J. Ville, "Etude critique de la notion de collectif", 1939. Error
+rates and lengths by simulation: docs/explanation/statistics.md.
 """
 
 from __future__ import annotations
