@@ -6,6 +6,7 @@ markup, a link, a mention or the number of an issue.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -161,4 +162,4 @@ def _ratio(value: float | None, interval: dict[str, float] | None) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
+    return "-" if value is None or not math.isfinite(value) else f"{value:.6g}"

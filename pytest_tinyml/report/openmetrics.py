@@ -8,6 +8,7 @@ nothing shows no change.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class _Page:
         self._families: dict[str, tuple[list[str], list[str]]] = {}
 
     def gauge(self, name: str, unit: str, text: str, value: float | None, /, **labels: str) -> None:
-        """Add a value; None is one that was not measured, so there is no line."""
-        if value is None:
+        """Add a value; None is one that was not measured or is not finite, so there is no line."""
+        if value is None or not math.isfinite(value):
             return
         full = f"tinyml_{name}_{unit}" if unit else f"tinyml_{name}"
         head = [f"# TYPE {full} gauge", *([f"# UNIT {full} {unit}"] if unit else []), f"# HELP {full} {text}"]

@@ -37,7 +37,12 @@ _CLOCKS: Final = {Clock.WALL: "wall_us", Clock.CYCLES: "cycles", Clock.INSTRUCTI
 
 
 def build_results(
-    campaign: Campaign, *, failures: Sequence[str], hardware: bool, submission: dict[str, Any] | None = None
+    campaign: Campaign,
+    *,
+    failures: Sequence[str],
+    hardware: bool,
+    submission: dict[str, Any] | None = None,
+    git: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Derive the results of a campaign, however far it came.
 
@@ -46,6 +51,7 @@ def build_results(
         failures: what failed, one line each; a complete run without any, whose data hold no other problem, has passed.
         hardware: the board's wall clock is that of the part.
         submission: what became of it, if one was asked for.
+        git: which commit was tested, if that is known.
 
     Returns:
         JSON-serialisable, as docs/reference/results.md says.
@@ -80,6 +86,7 @@ def build_results(
         "problems": problems,
         "created": _utc(time.time()),
         "pytest_tinyml": __version__,
+        "git": git,
         "run": None if run is None else {"id": run.id, "started": _utc(run.started)},
         "board": _board(campaign, identity),
         "boards": _boards(campaign),
@@ -126,6 +133,8 @@ def build_results(
         "conflicts": conflicts,
         "server": None if campaign.server is None else campaign.server.counters(),
         "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
+        "baseline": None,
+        "gates": None,
         "submission": submission,
         "extra": {},
     }

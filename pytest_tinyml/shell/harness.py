@@ -9,9 +9,11 @@ import pytest
 from pytest_tinyml.campaign.progress import progress
 from pytest_tinyml.errors import BoardError, CanaryError, TinymlError
 from pytest_tinyml.report.formats import choose_formats
+from pytest_tinyml.report.gitfacts import git_facts
 from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.report.session import write_all
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
+from pytest_tinyml.shell.regression import Regression
 from pytest_tinyml.shell.submitting import Submitter
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import Dataset, Model
     from pytest_tinyml.shell.options import Settings
     from pytest_tinyml.shell.talk import Talk
+    from pytest_tinyml.stores.baseline import Baseline
 
 NEED_BOARD: Final = frozenset({"tinyml_board", "tinyml_run"})
 
@@ -53,6 +56,7 @@ class Harness:
         results: what was written, when it was.
         written: the files that were written, results.json first.
         error: why the results could not be made, written or completed by the hook.
+        regression: compares the run with a baseline, if that was asked for.
         submitter: submits the predictions, if that was asked for.
     """
 
@@ -78,6 +82,7 @@ class Harness:
         self.released = False
         self._config, self._folder, self._talk = config, folder, talk
         self._canaried = self._started = self._finished = self._concluded = self._judged = False
+        self.regression = Regression(plan, settings, campaign, talk.relative)
         self.submitter = None
         if settings.submit is not None:
             self.submitter = Submitter(self, settings.submit, folder, talk.say)
@@ -118,6 +123,7 @@ class Harness:
             self._config.hook.pytest_tinyml_results(config=self._config, results=self.results)
         finally:
             self.written = [write_results(self._folder, self.results)]
+        self.regression.save(self.results)
         self.written += write_all(self.campaign, self.results, self._folder, choose_formats(self.settings.formats))
 
     # What the fixtures ask for.
@@ -135,7 +141,19 @@ class Harness:
     def board(self) -> BoardHandle:
         """Open the boards once."""
         self._guard(self.campaign.bench.connect)
+        self._guard(self.regression.resolve)
         return BoardHandle(self)
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """What the run is compared with; known when the board is open, None in the first run."""
+        return self.regression.baseline
+
+    @property
+    def regressed(self) -> bool:
+        """Whether a gate has failed."""
+        gates = None if self.results is None else self.results["gates"]
+        return any(gate["status"] == "failed" for gate in gates or ())
 
     def reference(self) -> ReferenceHandle:
         """Begin to compute the reference once."""
@@ -194,16 +212,23 @@ class Harness:
     def results_now(self) -> dict[str, Any]:
         """Return what results.json holds at this moment."""
         submission = None if self.submitter is None else self.submitter.facts
-        return build_results(
-            self.campaign, failures=self.failures, hardware=self.plan.kind.hardware, submission=submission
-        )
+        return self._build(submission)
 
     def keep_verdict(self) -> None:
         """Put the verdict into the journal, once: what becomes of a submission is no part of it."""
         if not self._judged and self.campaign.started_at is not None:
             self._judged = True
-            verdict = build_results(self.campaign, failures=self.failures, hardware=self.plan.kind.hardware)
-            self.campaign.run.keep_verdict(verdict)
+            self.campaign.run.keep_verdict(self._build(None))
+
+    def _build(self, submission: dict[str, Any] | None) -> dict[str, Any]:
+        results = build_results(
+            self.campaign,
+            failures=self.failures,
+            hardware=self.plan.kind.hardware,
+            submission=submission,
+            git=git_facts(self._config.rootpath),
+        )
+        return self.regression.judge(results)
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Run a step of the campaign; when the board has failed for good, one test fails and the later ones skip."""
