@@ -10,10 +10,12 @@ import pytest
 
 from pytest_tinyml.shell.parsers import (
     at_least,
+    baseline,
     baseline_name,
     gate,
     key_and_value,
     not_negative,
+    port,
     positive,
     ratio,
     switch,
@@ -100,7 +102,7 @@ OPTIONS = (
            help="if the run passes, keep it as a baseline of this name"),
     Option(name="autosave", switch=True, parse=switch, default=False,
            help="if the run passes, keep it as a baseline, named by the commit"),
-    Option(name="compare", metavar="NAME|NUM", parse=str, default=None, bare="latest",
+    Option(name="compare", metavar="NAME|NUM", parse=baseline, default=None, bare="latest",
            help="compare with this baseline (without a value: the newest); the first run has none, and passes"),
     Option(name="fail-on", metavar="METRIC:LIMIT", parse=gate, default=(), many=True,
            help="with --tinyml-compare: fail if a figure is worse by more, e.g. top1:0.2pp or flips:10; may be given "
@@ -115,6 +117,10 @@ OPTIONS = (
            help="folder for results.json and logs; with several boards or models, of a folder for each"),
     Option(name="formats", metavar="LIST", parse=str, default="none",
            help="reports besides results.json, with commas between them: html, ..., or all or none"),
+    Option(name="live", metavar="PORT", parse=port, default=None, bare="0",
+           help="show the session in a browser while it runs, at this port of this computer (without a value: any)"),
+    Option(name="live-host", metavar="ADDRESS", parse=str, default="127.0.0.1",
+           help="address that the live page listens on (default: 127.0.0.1, for this computer alone)"),
     Option(name="journal", metavar="FILE", parse=Path, default=Path(".tinyml/journal.sqlite"),
            help="where results are kept until (and after) a run is complete"),
     Option(name="boards", metavar="FILE", parse=Path, default=None,
@@ -158,6 +164,8 @@ class Settings:
     submit_timeout: float
     report: Path
     formats: str
+    live: int | None
+    live_host: str
     journal: Path
     boards_file: Path | None
     fresh: bool

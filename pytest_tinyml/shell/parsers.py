@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_tinyml.verdict.gate import Gate
+_LAST_PORT: Final = 65535
 _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0"})
 
@@ -60,6 +61,14 @@ def positive(what: str) -> Callable[[str], float]:
     return parse
 
 
+def port(text: str) -> int:
+    """Parse the number of a TCP port; 0 is any."""
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        msg = "is not a port, 0 to 65535; without one, put the option behind the paths"
+        raise ValueError(msg)
+    return int(text)
+
+
 def key_and_value(text: str) -> tuple[str, str]:
     """Parse ``KEY=VALUE``."""
     key, equals, value = (part.strip() for part in text.partition("="))
@@ -83,6 +92,23 @@ def gate(text: str) -> Gate:
     from pytest_tinyml.verdict.gate import parse_gate  # noqa: PLC0415 - only with a board
 
     return parse_gate(text)
+
+
+def baseline(text: str) -> str:
+    """Parse the name or the number of a baseline to compare with.
+
+    argparse takes what stands behind an option without a value for its value, also if it was meant as a path.
+    """
+    from pytest_tinyml.stores.baselinefile import LATEST, check_name  # noqa: PLC0415 - only with a board
+
+    try:
+        found = text if text.isdecimal() or text == LATEST else check_name(text)
+    except ValueError:
+        found = ".py"
+    if found.endswith(".py"):
+        msg = f"is not the name or number of a baseline; before a path, write --tinyml-compare={LATEST}"
+        raise ValueError(msg)
+    return found
 
 
 def baseline_name(text: str) -> str:

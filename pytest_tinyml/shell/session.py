@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_tinyml.errors import TinymlError
-from pytest_tinyml.report.sidebyside import comparison_lines
+from pytest_tinyml.report.sidebyside import comparison
 from pytest_tinyml.report.submission import other_data
-from pytest_tinyml.report.terminal import summary_lines
+from pytest_tinyml.report.terminal import summary
 from pytest_tinyml.shell.device import lend_consoles
 from pytest_tinyml.shell.fixtures import HARNESS
 from pytest_tinyml.shell.harness import NEED_BOARD, Harness
 from pytest_tinyml.shell.plugin import uses_board
-from pytest_tinyml.shell.starting import extra_files, performance_file, plan_session, submission_file, suite_arguments
+from pytest_tinyml.shell.starting import extra_files, plan_session, suite_arguments, suite_file
 from pytest_tinyml.shell.talk import Talk
 
 if TYPE_CHECKING:
@@ -108,14 +108,19 @@ class Session:
         """Keep the tests of a run together, whatever other plugins did to the order.
 
         Two boards that run at the same time would share the processors, and neither's latency would mean anything.
-        Performance mode comes after the other tests of its run. A submission comes last, and is not deselected: it was
-        asked for.
+        Performance mode and the baseline come after the other tests of their run. A submission comes last, and is not
+        deselected: it was asked for.
         """
         last = [item for item in items if _submits(item)][:1]
         yield
         items[:] = [item for item in items if not _submits(item)]
-        names = self.names
-        items.sort(key=lambda item: (names.index(_run_of(item) or names[0]), str(item.path) == performance_file()))
+        names, extra = self.names, ["", *extra_files(self.settings)]
+
+        def turn(item: pytest.Item) -> tuple[int, int]:
+            path = str(item.path)
+            return names.index(_run_of(item) or names[0]), extra.index(path) if path in extra else 0
+
+        items.sort(key=turn)
         items += last
 
     @pytest.hookimpl(tryfirst=True)
@@ -150,9 +155,10 @@ class Session:
         for harness in self.harnesses:
             harness.conclude()
         for harness in self.harnesses:
+            # A gate was asked for: it fails the session also if its test was not selected.
+            if (harness.error is not None or harness.regressed) and session.exitstatus in _SUCCESS:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
             if isinstance(harness.error, TinymlError):
-                if session.exitstatus in _SUCCESS:
-                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
                 if self._config.pluginmanager.get_plugin("terminalreporter") is None:
                     sys.stderr.write(f"ERROR: {harness.error}\n")
             elif harness.error is not None:
@@ -164,9 +170,10 @@ class Session:
         if found:
             passed = all(results["passed"] for results in found) and len(found) == len(self.harnesses)
             terminalreporter.write_sep("=", "tinyml", green=passed, red=not passed)
-            lines = comparison_lines(found) if self.several else summary_lines(found[0])
-            for line in [*lines, *(f"  {line}" for line in self._left_lines()), *self._written_lines()]:
-                terminalreporter.write_line(line)
+            for line in comparison(found) if self.several else summary(found[0]):
+                terminalreporter.write_line(line.text, **line.tone.markup)
+            for text in [*(f"  {line}" for line in self._left_lines()), *self._written_lines()]:
+                terminalreporter.write_line(text)
         for harness in self.harnesses:
             if harness.error is not None:
                 terminalreporter.write_line(f"ERROR: {harness.error}", red=True)
@@ -179,6 +186,8 @@ class Session:
                 yield f"{who}no test of this {'board' if len(self.settings.models) == 1 else 'run'} was run"
                 continue
             answered, wanted = harness.results["metrics"]["count"], harness.results["dataset"]["count"]
+            if harness.regression.saved:
+                yield f"{who}{harness.regression.saved}"
             if 0 < answered < wanted:
                 yield f"{who}the journal keeps the {answered:,} answers: the same command goes on from there"
 
@@ -199,7 +208,7 @@ def _run_of(item: pytest.Item) -> str | None:
 
 
 def _submits(item: pytest.Item) -> bool:
-    return str(item.path) == submission_file()
+    return str(item.path) == suite_file("submission")
 
 
 def _first_line(report: pytest.TestReport) -> str:

@@ -15,6 +15,7 @@ from pytest_tinyml.errors import TinymlError, UsageError
 from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.results import check_folder
 from pytest_tinyml.shell.device import device_options
+from pytest_tinyml.shell.regression import check_baselines
 from pytest_tinyml.shell.submitting import check_request
 from pytest_tinyml.shell.talk import Talk
 
@@ -73,6 +74,7 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
         for plan in plans:
             check_limits(plan, settings)
             check_task(plan, settings)
+        check_baselines(plans, settings)
         check_request(plans, names, settings, online=not config.option.collectonly)
         for name, plan in zip(names, plans, strict=True):
             folder = settings.report if len(plans) == 1 else settings.report / name
@@ -173,20 +175,19 @@ def suite_arguments(config: pytest.Config) -> list[str]:
     return [] if folder in config.args else [folder]
 
 
-def submission_file() -> str:
-    """Return the file of the test that submits; by its name, pytest collects it only when it is asked for."""
-    return os.path.join(_suite_folder(), "submission.py")  # noqa: PTH118 - an argument of pytest is text
-
-
-def performance_file() -> str:
-    """Return the file of the test that measures performance; like `submission_file`."""
-    return os.path.join(_suite_folder(), "performance.py")  # noqa: PTH118 - an argument of pytest is text
+def suite_file(name: str) -> str:
+    """Return a file of the suite that pytest, by its name, collects only when it is asked for; e.g. ``submission``."""
+    return os.path.join(_suite_folder(), f"{name}.py")  # noqa: PTH118 - an argument of pytest is text
 
 
 def extra_files(settings: Settings) -> list[str]:
     """Return the files whose tests are collected because an option asks for them, in the order of their turns."""
-    asked = ((performance_file(), PERFORMANCE in settings.option), (submission_file(), settings.submit is not None))
-    return [file for file, wanted in asked if wanted]
+    asked = {
+        "performance": PERFORMANCE in settings.option,
+        "regression": settings.compare is not None,
+        "submission": settings.submit is not None,
+    }
+    return [suite_file(name) for name, wanted in asked.items() if wanted]
 
 
 def _suite_folder() -> str:

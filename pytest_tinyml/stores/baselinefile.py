@@ -52,7 +52,6 @@ _FIELDS: Final[dict[str, tuple[type, ...]]] = {
     "reference": (dict,),
     "reference.name": _TEXT,
     "figures": (dict,),
-    "classes": (list, type(None)),
     "predictions": (dict, type(None)),
 }
 _PREDICTIONS: Final = ("file", "dtype", "sha256")

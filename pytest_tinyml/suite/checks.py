@@ -117,6 +117,19 @@ def check_latency(run: RunHandle, config: pytest.Config) -> None:
         )
 
 
+def check_gates(run: RunHandle) -> None:
+    """Compare the run with its baseline; skip if there is none yet, or if nothing could be checked."""
+    results = run.results()
+    gates: list[dict[str, Any]] = results["gates"]
+    failed = [gate["text"] for gate in gates if gate["status"] == "failed"]
+    if failed:
+        pytest.fail("\n".join(failed), pytrace=False)
+    if results["baseline"] is None:
+        pytest.skip("there is no baseline yet: keep a run with --tinyml-save NAME (or --tinyml-autosave)")
+    if gates and all(gate["status"] == "skipped" for gate in gates):
+        pytest.skip("; ".join(gate["text"] for gate in gates))
+
+
 def check_submission(config: pytest.Config) -> dict[str, Any]:
     """Submit the predictions; returns ``submission`` of results.json."""
     (harness,) = cast("Session", config.pluginmanager.get_plugin(SESSION)).harnesses
