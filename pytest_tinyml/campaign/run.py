@@ -18,7 +18,7 @@ from pytest_tinyml.campaign.keeping import keep_host
 from pytest_tinyml.campaign.samples import check_shapes, truth_of
 from pytest_tinyml.errors import BoardError, JournalError, TinymlError
 from pytest_tinyml.links.workqueue import WorkQueue
-from pytest_tinyml.stores.runs import RunJournal, RunKey
+from pytest_tinyml.stores.runs import RunJournal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from pytest_tinyml.boards.base import Board
+    from pytest_tinyml.campaign.early import EarlyStop
     from pytest_tinyml.campaign.reference import ReferenceRun
     from pytest_tinyml.campaign.samples import SampleEncoder
     from pytest_tinyml.campaign.settings import CampaignSettings
@@ -51,6 +52,7 @@ class Campaign:
 
     Attributes:
         journal: see there.
+        early: ends the campaign before its last sample, if that was set before `start`.
         works: each board's share, by name; a board is there when its thread has begun.
 
     Raises:
@@ -92,6 +94,7 @@ class Campaign:
         self.works: dict[str, BoardWork] = {}
         self.journal = journal
         self._run: RunJournal | None = None
+        self.early: EarlyStop | None = None
         self._queue = WorkQueue(())
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -115,22 +118,12 @@ class Campaign:
             JournalError: another process is at the same run, or the journal cannot be written.
         """
         self.bench.connect()
-        identity = self.bench.identity
-        key = RunKey(
-            model_sha256=self.model.sha256,
-            dataset_sha256=self.dataset.sha256,
-            samples=self.settings.samples,
-            preprocess=repr(self.model.preprocess),
-            board=f"{self.settings.kind} {self.settings.id}".rstrip(),
-            engine=identity.engine,
-            link=self.settings.link + (" (labels)" if self.settings.tolerance.labels_only else ""),
-            clock=identity.clock.name.lower(),
-            firmware_sha256=self.bench.firmware_sha256,
-        )
+        key = self.settings.run_key(self.model, self.dataset, self.bench.identity, self.bench.firmware_sha256)
         self._run = RunJournal.open(self.journal, key, self.model.output.nbytes, fresh=self.settings.fresh)
         keep_host(self._run, self.reference, truth_of(self.model, self.dataset))
         self.reference.start()
-        left = [int(k) for k in np.flatnonzero(~self._run.done) if int(k) not in self._run.failed]
+        order = np.arange(self.settings.samples) if self.early is None else self.early.order
+        left = [int(k) for k in order[~self._run.done[order]] if int(k) not in self._run.failed]
         self._queue = WorkQueue(left, lease_s=self.settings.lease_s)
         self.started_at = time.monotonic()
         for board in self.bench.boards:
@@ -140,6 +133,8 @@ class Campaign:
 
     def wait_for(self, ids: Sequence[int], timeout_s: float | None = None) -> bool:
         """Wait until the samples are answered or recorded as failed, and the reference has them too.
+
+        If there is an `early` stop, also until that is certain, and only for those that were answered by then.
 
         Args:
             ids: sample ids.
@@ -161,6 +156,8 @@ class Campaign:
             if self._queue.finished and not self._answered(wanted):
                 self._raise_error()
                 raise BoardError("the campaign was stopped")
+        if self.early is not None and self.early.certain:
+            wanted = wanted[self.run.done[wanted]]
         return self.reference.wait_for(wanted, None if deadline is None else deadline - time.monotonic())
 
     def _raise_error(self) -> None:
@@ -168,6 +165,9 @@ class Campaign:
             raise self.error
 
     def _answered(self, wanted: npt.NDArray[np.int64]) -> bool:
+        if self.early is not None and self.early.advance(self.run, self.reference):
+            self._queue.stop()
+            return True
         return all(int(sample) in self.run.failed for sample in wanted[~self.run.done[wanted]])
 
     def finish(self) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from pytest_tinyml.stores.runs import RunKey
 from pytest_tinyml.verdict.compare import Tolerance
+
+if TYPE_CHECKING:
+    from pytest_tinyml.records import Dataset, Identity, Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +46,17 @@ class CampaignSettings:
     verifiable: bool = True
     canaried: bool = True
     resolution: float = 0.0
+
+    def run_key(self, model: Model, dataset: Dataset, identity: Identity, firmware_sha256: str) -> RunKey:
+        """Return the run's identity, given what the boards said and the digest of the firmware that was built."""
+        return RunKey(
+            model_sha256=model.sha256,
+            dataset_sha256=dataset.sha256,
+            samples=self.samples,
+            preprocess=repr(model.preprocess),
+            board=f"{self.kind} {self.id}".rstrip(),
+            engine=identity.engine,
+            link=self.link + (" (labels)" if self.tolerance.labels_only else ""),
+            clock=identity.clock.name.lower(),
+            firmware_sha256=firmware_sha256,
+        )
