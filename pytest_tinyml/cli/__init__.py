@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tinyml import __version__
 from pytest_tinyml.cli import (
+    baselines,
     boards,
     capacity,
     convert,
@@ -39,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"pytest-tinyml {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (boards, doctor, models, data, convert, fit, capacity, stedgeai, predict, samples, report, submit):
+    for module in (
+        *(boards, doctor, models, data, convert, fit, capacity, stedgeai, predict, samples, baselines, report, submit),
+    ):
         module.add(commands)
     return top
 

@@ -15,7 +15,7 @@ def gate_lines(results: dict[str, Any]) -> list[str]:
         return []
     if baseline is None:
         return [
-            "baseline: there was none yet to compare with, so no gate was applied (--tinyml-save NAME keeps a run as one)"
+            "baseline: there was none yet to compare with, so no gate was applied (--tinyml-save NAME keeps a run)"
         ]
     lines = [f"gate {gate['status']}: {gate['text']}" for gate in sorted(gates, key=lambda gate: _rank(gate["status"]))]
     return [*lines, *_compared(baseline)]

@@ -52,6 +52,7 @@ _FIELDS: Final[dict[str, tuple[type, ...]]] = {
     "reference": (dict,),
     "reference.name": _TEXT,
     "figures": (dict,),
+    "classes": (dict, type(None)),
     "predictions": (dict, type(None)),
 }
 _PREDICTIONS: Final = ("file", "dtype", "sha256")
