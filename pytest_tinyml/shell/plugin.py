@@ -46,7 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(msg)
     from pytest_tinyml.shell.session import Session  # noqa: PLC0415 - what it imports is only needed with a board
 
-    config.pluginmanager.register(Session(config, read_settings(config, boards)), fixtures.SESSION)
+    session = Session(config, read_settings(config, boards))
+    config.pluginmanager.register(session, fixtures.SESSION)
+    if session.settings.live is not None:
+        from pytest_tinyml.shell.live import LivePage  # noqa: PLC0415 - a server takes a while
+
+        config.pluginmanager.register(LivePage(config, session, session.settings.live), "tinyml-live")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

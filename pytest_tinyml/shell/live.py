@@ -1,0 +1,64 @@
+"""``--tinyml-live``: the page that shows a session while it runs; see `pytest_tinyml.report.live`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_tinyml.report.live import LiveServer
+
+if TYPE_CHECKING:
+    from pytest_tinyml.shell.session import Session
+
+_ENDS: Final = {pytest.ExitCode.OK: "passed", pytest.ExitCode.TESTS_FAILED: "failed"}
+
+
+class LivePage:
+    """A plugin object, beside that of the session.
+
+    Args:
+        config: of the session.
+        session: whose runs are shown.
+        port: where the page is; 0 for any port that is free.
+    """
+
+    def __init__(self, config: pytest.Config, session: Session, port: int) -> None:
+        """Listen nowhere yet."""
+        settings = session.settings
+        title = f"{', '.join(settings.models)} on {', '.join(settings.boards)}, {settings.dataset}"
+        self._config, self._session = config, session
+        self._server = LiveServer(host=settings.live_host, port=port, title=title)
+        self._told = False
+
+    def pytest_report_header(self) -> list[str]:
+        """Say where the page is, as early as possible: somebody will want to open it."""
+        if self._config.option.collectonly:
+            return []
+        self._server.start()
+        self._told = True
+        return [f"tinyml: live page {self._server.url}"]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Show the runs, which are known now; a session that is told to be quiet says where, too."""
+        if self._config.option.collectonly:
+            return
+        self._server.show(self._session.harnesses)
+        if not self._told:
+            (line,) = self.pytest_report_header()
+            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is None:
+                sys.stderr.write(f"{line}\n")
+            else:
+                reporter.write_line(line)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Show how it ended: the harness has written its results."""
+        self._server.close(_ENDS.get(pytest.ExitCode(session.exitstatus), "interrupted"))
+
+    def pytest_unconfigure(self) -> None:
+        """Close also what was refused before it began."""
+        self._server.close()
