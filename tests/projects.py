@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -90,6 +91,12 @@ class Project:
         except sqlite3.OperationalError:
             return 0  # in the moment in which it is made
         return int(rows)
+
+
+def results_schema() -> dict[str, Any]:
+    """Return the JSON Schema of results.json, which is in the package."""
+    loaded: dict[str, Any] = json.loads((files("pytest_tinyml") / "report" / "results.schema.json").read_text("utf-8"))
+    return loaded
 
 
 def output(result: pytest.RunResult) -> str:

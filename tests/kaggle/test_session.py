@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -14,7 +12,7 @@ from pytest_tinyml.cli import main
 from pytest_tinyml.kaggle import client
 from tests.kaggle.runs import SUBMIT, TFLM
 from tests.kaggle.server import CREATE, LIST, SIGN_IN, Fault, LocalKaggle
-from tests.projects import output, refusal
+from tests.projects import output, refusal, results_schema
 
 if TYPE_CHECKING:
     from tests.projects import Project
@@ -36,7 +34,7 @@ def names(result: pytest.RunResult) -> list[str]:
 def submission(project: Project) -> dict[str, Any]:
     """Return what results.json, which has to be valid, says about the submission."""
     results = project.results()
-    schema = json.loads((files("pytest_tinyml") / "report" / "results.schema.json").read_text("utf-8"))
+    schema = results_schema()
     jsonschema.validate(results, schema, cls=jsonschema.Draft202012Validator)
     facts: dict[str, Any] = results["submission"]
     return facts

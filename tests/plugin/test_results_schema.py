@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +9,7 @@ import jsonschema
 import pytest
 
 from pytest_tinyml.report.results import SCHEMA
-from tests.projects import OWN, S1
+from tests.projects import OWN, S1, results_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +29,7 @@ REQUIRED: Final = (
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
     """The schema in the package."""
-    loaded: dict[str, Any] = json.loads((files("pytest_tinyml") / "report" / "results.schema.json").read_text("utf-8"))
-    return loaded
+    return results_schema()
 
 
 def _keys(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:

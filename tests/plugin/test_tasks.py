@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from contextlib import closing
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.cli import main
-from tests.projects import output, refusal
+from tests.projects import output, refusal, results_schema
 from tests.unit.shaped_models import HEADS, SIDE, TYPES, Head, shaped_model
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ def _write(project: Project, dtype: DType, head: Head, **arrays: Any) -> None:
 
 def _valid(project: Project) -> dict[str, Any]:
     results = project.results()
-    schema = json.loads((files("pytest_tinyml") / "report" / "results.schema.json").read_text("utf-8"))
+    schema = results_schema()
     jsonschema.validate(results, schema, cls=jsonschema.Draft202012Validator)
     return results
 
