@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,11 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
 
 def report(options: argparse.Namespace) -> int:
     """Write results.json and the reports of a run, and print their paths and the summary."""
-    from pytest_tinyml.report.files import load_report, write_reports  # noqa: PLC0415 - not to print a help text
+    from pytest_tinyml.report.colour import painted, wants_colour  # noqa: PLC0415 - not to print a help text
+    from pytest_tinyml.report.files import load_report, write_reports  # noqa: PLC0415
     from pytest_tinyml.report.formats import choose_formats  # noqa: PLC0415
     from pytest_tinyml.report.results import write_results  # noqa: PLC0415
-    from pytest_tinyml.report.terminal import summary_lines  # noqa: PLC0415
+    from pytest_tinyml.report.terminal import summary  # noqa: PLC0415
     from pytest_tinyml.stores.archive import Archive  # noqa: PLC0415
     from pytest_tinyml.stores.journal import Journal  # noqa: PLC0415
 
@@ -49,8 +51,11 @@ def report(options: argparse.Namespace) -> int:
             return 0
         made = load_report(archive, options.run)
         written = [write_results(options.output, made.results), *write_reports(made, options.output, formats)]
-    for line in [*summary_lines(made.results), *(f"  written: {path}" for path in written)]:
-        print(line)
+    colour = wants_colour(sys.stdout)
+    for line in summary(made.results):
+        print(painted(line, colour=colour))
+    for path in written:
+        print(f"  written: {path}")
     return 0
 
 

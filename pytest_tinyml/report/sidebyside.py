@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_tinyml.report.terminal import SHOWN_PROBLEMS, cross_check_lines, flip_lines, remarks, share_lines, verdict
+from pytest_tinyml.report.colour import Line, Tone
+from pytest_tinyml.report.terminal import (
+    cross_check_lines,
+    flip_lines,
+    held_gates,
+    remarks,
+    share_lines,
+    verdict,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,41 +87,44 @@ _ROWS: Final[tuple[tuple[str, Callable[[dict[str, Any]], str]], ...]] = (
 )
 
 
-def comparison_lines(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the lines of the terminal summary for the results of several runs (docs/reference/results.md)."""
+def comparison(found: Sequence[dict[str, Any]]) -> list[Line]:
+    """Return the terminal summary for the results of several runs (docs/reference/results.md)."""
     first = found[0]
     reference = first["reference"]
     models = list(dict.fromkeys(results["model"]["name"] for results in found))
     names = _names(found)
     head = f"{', '.join(models)}, {first['dataset']['count']:,} of {first['dataset']['name']}"
-    lines = [f"{head}, against {reference['name']} {reference['version']}"]
-    lines += _table([("", names)] + [
+    lines = [Line(f"{head}, against {reference['name']} {reference['version']}")]
+    rows = [("", names)] + [
         (label, [cell(results) for results in found]) for label, cell in _ROWS
         if label not in _OF_REGRESSIONS or any(results["metrics"]["regression"] for results in found)
-    ])  # fmt: skip
+    ]  # fmt: skip
+    lines += [Line(text) for text in _table(rows)]
     if first["model"]["task"] == "classification" and not first["dataset"]["labelled"]:
-        lines.append(f"  {first['dataset']['name']} has no labels: the host's predictions stand in for them")
+        lines.append(
+            Line(f"  {first['dataset']['name']} has no labels: the host's predictions stand in for them", Tone.NOTE)
+        )
     if any(_latency(results).endswith("*") for results in found):
-        lines.append("  * wall clock of this computer: shown, never gated")
-    for name, results in zip(names, found, strict=True):
-        problems = results["problems"]
-        said = [*problems[:SHOWN_PROBLEMS]]
-        if len(problems) > SHOWN_PROBLEMS:
-            said.append(f"and {len(problems) - SHOWN_PROBLEMS:,} more, see problems in its results.json")
-        if results["metrics"]["compared"]:
-            said += flip_lines(results["metrics"])
-        said += share_lines(results["boards"])
-        resumed = results["throughput"]["resumed_samples"]
-        if resumed:
-            said.append(f"{resumed:,} samples are from an earlier session")
-        said += remarks(results)
-        if len(models) > 1:
-            said += cross_check_lines(results["reference"])
-        lines += [f"  {name}: {line.strip()}" for line in said]
+        lines.append(Line("  * wall clock of this computer: shown, never gated"))
+    # What is wrong with any of them comes before what is to be known of each.
+    for said in (wrong, lambda results: _remarks(results, several_models=len(models) > 1)):
+        for name, results in zip(names, found, strict=True):
+            lines += [Line(f"  {name}: {line.text.strip()}", line.tone) for line in said(results)]
     if len(models) > 1:
         return lines
     # The host's runtimes and the preprocessing are the same for all; who was done last knows the most.
-    return lines + [f"  {line}" for line in cross_check_lines(found[-1]["reference"])]
+    return lines + [Line(f"  {line}") for line in cross_check_lines(found[-1]["reference"])]
+
+
+def _remarks(results: dict[str, Any], *, several_models: bool) -> list[Line]:
+    said = flip_lines(results["metrics"]) if results["metrics"]["compared"] else []
+    said += share_lines(results["boards"])
+    resumed = results["throughput"]["resumed_samples"]
+    if resumed:
+        said.append(f"{resumed:,} samples are from an earlier session")
+    lines = [*held_gates(results), *(Line(line) for line in said)]
+    lines += [Line(line, Tone.NOTE) for line in remarks(results)]
+    return lines + ([Line(line) for line in cross_check_lines(results["reference"])] if several_models else [])
 
 
 def _names(found: Sequence[dict[str, Any]]) -> list[str]:

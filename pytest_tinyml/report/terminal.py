@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pytest_tinyml.report.colour import Line, Tone
+from pytest_tinyml.report.gates import gate_lines
 from pytest_tinyml.report.performance import performance_lines
 from pytest_tinyml.report.submission import submission_lines
 
@@ -11,26 +13,56 @@ SHOWN_FLIPS: Final = 5
 SHOWN_PROBLEMS: Final = 5
 
 
-def summary_lines(results: dict[str, Any]) -> list[str]:
+_FAILED_GATE: Final = "gate failed: "
+_SKIPPED_GATE: Final = "gate skipped: "
+_TONES: Final = {"passed": Tone.GOOD, "FAILED": Tone.BAD, "INCOMPLETE": Tone.NOTE}
+
+
+def summary(results: dict[str, Any]) -> list[Line]:
     """Return the lines of the terminal summary for `results` (docs/reference/results.md)."""
-    problems = _told_once(results["problems"])
-    lines = [_headline(results), *problems[:SHOWN_PROBLEMS]]
+    lines = wrong(results)
+    if results["metrics"]["compared"]:
+        lines += _plain(_agreement(results["metrics"], results["reference"]))
+        regression = results["model"]["task"] == "regression"
+        lines.append(Line(_fit(results["metrics"]) if regression else _accuracy(results["metrics"])))
+    lines += held_gates(results)
+    lines += _plain(cross_check_lines(results["reference"]))
+    lines += _plain(_latency(results["latency"]))
+    lines += _plain(performance_lines(results))
+    lines += _plain(_memory(results["memory"]))
+    lines += _plain(_build(results["build"]))
+    lines += _plain(_throughput(results["throughput"]))
+    lines += _plain(share_lines(results["boards"]))
+    lines += [Line(line, Tone.NOTE) for line in remarks(results)]
+    lines += _plain(submission_lines(results))
+    return [Line(_headline(results), _TONES[verdict(results)]), *(Line(f"  {line.text}", line.tone) for line in lines)]
+
+
+def wrong(results: dict[str, Any]) -> list[Line]:
+    """Return what is wrong, the failing gates first; nothing if the run has passed."""
+    gates = [line for line in _gates(results) if line.startswith(_FAILED_GATE)]
+    told = [line.removeprefix(_FAILED_GATE) for line in gates]
+    # A gate that fails also fails its test, in the same words.
+    problems = _told_once([problem for problem in results["problems"] if not any(text in problem for text in told)])
+    lines = [*gates, *problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
-    if results["metrics"]["compared"]:
-        lines += _agreement(results["metrics"], results["reference"])
-        regression = results["model"]["task"] == "regression"
-        lines.append(_fit(results["metrics"]) if regression else _accuracy(results["metrics"]))
-    lines += cross_check_lines(results["reference"])
-    lines += _latency(results["latency"])
-    lines += performance_lines(results)
-    lines += _memory(results["memory"])
-    lines += _build(results["build"])
-    lines += _throughput(results["throughput"])
-    lines += share_lines(results["boards"])
-    lines += remarks(results)
-    lines += submission_lines(results)
-    return [lines[0], *(f"  {line}" for line in lines[1:])]
+    return [Line(line, Tone.BAD) for line in lines]
+
+
+def held_gates(results: dict[str, Any]) -> list[Line]:
+    """Return what became of the other gates, and what the run was compared with."""
+    lines = [line for line in _gates(results) if not line.startswith(_FAILED_GATE)]
+    return [Line(line, Tone.NOTE if line.startswith(_SKIPPED_GATE) else Tone.PLAIN) for line in lines]
+
+
+def _gates(results: dict[str, Any]) -> list[str]:
+    # A journal of an earlier version has none.
+    return [] if results.get("gates") is None else gate_lines(results)
+
+
+def _plain(lines: list[str]) -> list[Line]:
+    return [Line(line) for line in lines]
 
 
 def _told_once(problems: list[str]) -> list[str]:

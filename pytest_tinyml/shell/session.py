@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_tinyml.errors import TinymlError
+from pytest_tinyml.report.formats import choose_formats
+from pytest_tinyml.report.jobpage import add_to_job_page
 from pytest_tinyml.report.sidebyside import comparison
 from pytest_tinyml.report.submission import other_data
 from pytest_tinyml.report.terminal import summary
@@ -41,6 +44,7 @@ class Session:
         self.harnesses: tuple[Harness, ...] = ()
         self._config = config
         self._concerned: dict[str, tuple[Harness, ...]] = {}
+        self._job_page: str | None = None
 
     @property
     def several(self) -> bool:
@@ -154,6 +158,9 @@ class Session:
         """Switch everything off and write the results that are not written yet."""
         for harness in self.harnesses:
             harness.conclude()
+        if choose_formats(self.settings.formats):
+            found = [harness.results for harness in self.harnesses if harness.results is not None]
+            self._job_page = add_to_job_page(found, os.environ)
         for harness in self.harnesses:
             # A gate was asked for: it fails the session also if its test was not selected.
             if (harness.error is not None or harness.regressed) and session.exitstatus in _SUCCESS:
@@ -174,6 +181,8 @@ class Session:
                 terminalreporter.write_line(line.text, **line.tone.markup)
             for text in [*(f"  {line}" for line in self._left_lines()), *self._written_lines()]:
                 terminalreporter.write_line(text)
+        if self._job_page is not None:
+            terminalreporter.write_line(f"  {self._job_page}", yellow=True)
         for harness in self.harnesses:
             if harness.error is not None:
                 terminalreporter.write_line(f"ERROR: {harness.error}", red=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from pytest_tinyml.report.jobpage import add_to_job_page
 from pytest_tinyml.report.markdown import LIMIT, code, markdown
 from pytest_tinyml.stores.journal import Journal
 from tests.report.made import EVIL, make_run
@@ -166,3 +167,34 @@ def test_it_always_fits(results: dict[str, Any]) -> None:
             or text.endswith("\n_The rest did not fit here: see the report's files._\n")
         )
         assert not text or text.startswith("\n### ❌ FAILED")
+
+
+def test_job_page(results: dict[str, Any], tmp_path: Path) -> None:
+    """Runs are appended to what the step has written; without the variable there is nothing to append to."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n", encoding="utf-8")
+    variables = {"GITHUB_STEP_SUMMARY": str(page)}
+    assert None is add_to_job_page([results, results], variables)
+    assert f"before\n{markdown(results)}{markdown(results)}" == page.read_text(encoding="utf-8")
+    for nowhere in ({}, {"GITHUB_STEP_SUMMARY": ""}):
+        assert None is add_to_job_page([results], nowhere)
+
+
+@pytest.mark.parametrize(("pages", "cut"), [(0.0, 3), (0.4, 3), (1.4, 2), (9.0, 0)])
+def test_a_job_page_that_is_nearly_full(results: dict[str, Any], tmp_path: Path, pages: float, cut: int) -> None:
+    """GitHub shows nothing of a page above its limit: what does not fit is left out, and that is said."""
+    page = tmp_path / "page.md"
+    room = int(pages * len(markdown(results).encode()))
+    page.write_bytes(b"x" * (LIMIT - room))
+    said = add_to_job_page([results] * 3, {"GITHUB_STEP_SUMMARY": str(page)})
+    assert LIMIT - room <= page.stat().st_size <= LIMIT
+    assert (b"did not fit" in page.read_bytes()) == (0 < pages < 3)
+    why = f"GITHUB_STEP_SUMMARY: {cut} of the runs are not whole there, as GitHub shows 1 MiB of a step"
+    expected = why if cut else None
+    assert expected == said
+
+
+def test_a_job_page_that_cannot_be_written(results: dict[str, Any], tmp_path: Path) -> None:
+    """That is said, and is no failure of the board."""
+    said = add_to_job_page([results], {"GITHUB_STEP_SUMMARY": str(tmp_path)})
+    assert f"cannot append to GITHUB_STEP_SUMMARY, {tmp_path}: Is a directory" == said
