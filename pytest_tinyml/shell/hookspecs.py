@@ -18,6 +18,11 @@ def pytest_tinyml_boards(registry: Registry) -> None:
 
     .. code-block:: python
 
+        from pytest_tinyml.boards.native import NativeKind
+
+        class MyBoardKind(NativeKind):
+            name = "my-board"
+
         def pytest_tinyml_boards(registry):
             registry.register(MyBoardKind())
     """
@@ -32,6 +37,8 @@ def pytest_tinyml_results(config: pytest.Config, results: dict[str, Any]) -> Non
 
     .. code-block:: python
 
+        import platform
+
         def pytest_tinyml_results(config, results):
-            results["extra"]["room_temperature_c"] = read_thermometer()
+            results["extra"]["computer"] = platform.node()
     """
