@@ -222,5 +222,5 @@ def judge(gate: Gate, baseline: float | None, now: float | None, *, why: str = "
 def _amount(change: float, unit: str, metric: Metric) -> str:
     size = abs(change)
     if unit == "%":
-        return f"{size:.2g} %" if size < 10.0 else "more than any percentage" if math.isinf(size) else f"{size:.0f} %"  # noqa: PLR2004 - two digits are enough
+        return "more than any percentage" if math.isinf(size) else f"{size:.3g} %"
     return f"{size:.3g} pp" if unit == "pp" else metric.value(size)
