@@ -20,6 +20,12 @@ def _csv() -> Writer:
     return write_csv
 
 
+def _html() -> Writer:
+    from pytest_tinyml.report.html.page import write_html  # noqa: PLC0415
+
+    return write_html
+
+
 def _junit() -> Writer:
     from pytest_tinyml.report.junit import junit_xml  # noqa: PLC0415
     from pytest_tinyml.report.shards import shards  # noqa: PLC0415
@@ -49,6 +55,7 @@ def _openmetrics() -> Writer:
 
 
 FORMATS: Final[tuple[Format, ...]] = (
+    Format(name="html", file="report.html", help="figures and pictures, in one file", writer=_html),
     Format(name="csv", file="predictions.csv", help="every sample, the board beside the host", writer=_csv),
     Format(name="junit", file="junit.xml", help="JUnit XML: verdict, gates and shards", writer=_junit),
     Format(name="markdown", file="summary.md", help="a page for GitHub and the like", writer=_markdown),

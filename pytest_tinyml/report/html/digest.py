@@ -1,0 +1,234 @@
+"""What the report shows of single samples, gathered in one pass whose memory does not grow with their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from pytest_tinyml.records import TensorSpec
+from pytest_tinyml.verdict.compare import differing_samples, predictions
+from pytest_tinyml.verdict.metrics import confusion, dequantize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from pytest_tinyml.stores.archive import Chunk
+
+SHOWN: Final = 24
+"""Samples in each of the two galleries."""
+_BINS: Final = 48
+_POINTS: Final = 1200
+_PANELS: Final = 3
+_CLASSES: Final = 64
+_STEPS: Final = (0, 1, 2, 3, 5, 9, 17, 33, 65)
+_DECADES: Final = (0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One sample of the gallery.
+
+    Attributes:
+        id: of the sample.
+        label: its class, or of a regression None.
+        host: class by the host; None for a regression.
+        board: class by the board; None for a regression.
+        difference: largest of its outputs: in steps, or of float32 in the outputs' unit.
+        host_scores: float64 [C], real values.
+        board_scores: likewise.
+        targets: float64 [C], what a regression should give, if known.
+    """
+
+    id: int
+    label: int | None
+    host: int | None
+    board: int | None
+    difference: float
+    host_scores: npt.NDArray[np.float64]
+    board_scores: npt.NDArray[np.float64]
+    targets: npt.NDArray[np.float64] | None = None
+
+    @property
+    def flipped(self) -> bool:
+        """Whether host and board give another class."""
+        return self.host != self.board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Samples by duration.
+
+    Attributes:
+        low: where the first bin begins, in `latency.unit`.
+        high: where the last one ends.
+        counts: int64 [bins].
+        slower: samples beyond the last bin.
+    """
+
+    low: float
+    high: float
+    counts: npt.NDArray[np.int64]
+    slower: int
+
+
+class Digest:
+    """One pass over the samples of a run.
+
+    Args:
+        results: docs/reference/results.md.
+        wanted: ids to be shown if they differ at all, whatever else does: those with a picture.
+    """
+
+    def __init__(self, results: dict[str, Any], wanted: Iterable[int] = ()) -> None:
+        """Nothing was added yet."""
+        self.tensor = output_of(results)
+        self.classes = results["model"]["task"] != "regression"
+        self.quantised = self.tensor.dtype != "float32"
+        self.flips: list[Shown] = []
+        self.changed: list[Shown] = []
+        self.buckets = np.zeros(len(_STEPS), dtype=np.int64)
+        # Row: class by the host; column: by the board.
+        self.host_to_board: npt.NDArray[np.int64] | None = None
+        # Of a regression, by output: what should come and what came.
+        self.scatter: list[list[tuple[float, float]]] = []
+        self._wanted = np.fromiter(wanted, dtype=np.int64)
+        self._stride = max(1, -(-int(results["metrics"]["count"] or 1) // _POINTS))
+        self._latency, self._tick = results["latency"], _tick(results)
+        self._edges = _edges(self._latency)
+        self._counts = np.zeros(_BINS, dtype=np.int64)
+        self._slower = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Add samples in the order of their ids."""
+        if self._edges is not None:
+            low, high = self._edges
+            durations = chunk.ticks * self._tick
+            inside = durations <= high
+            self._counts += np.histogram(durations[inside], bins=_BINS, range=(low, high))[0]
+            self._slower += int((~inside).sum())
+        if not chunk.compared.any():
+            return
+        known = chunk.compared
+        ids, board, host = chunk.ids[known], chunk.board[known], chunk.reference[known]
+        truth = None if chunk.truth is None else chunk.truth[known]
+        size, total = self._differences(board, host)
+        self.buckets += np.bincount(self._bucket(size, board, host), minlength=len(_STEPS))
+        by_host, by_board = None, None
+        if self.classes:
+            by_host, by_board = predictions(host, self.tensor), predictions(board, self.tensor)
+            self._pair(by_host, by_board)
+            flipped = by_host != by_board
+        else:
+            flipped = np.zeros(len(ids), dtype=np.bool_)
+            self._plot(ids, board, host, truth)
+
+        def shown(k: int) -> Shown:
+            targets = None if self.classes or truth is None else np.asarray(truth[k], dtype=np.float64).reshape(-1)
+            return Shown(
+                id=int(ids[k]),
+                label=None if truth is None or not self.classes else int(truth[k]),
+                host=None if by_host is None else int(by_host[k]),
+                board=None if by_board is None else int(by_board[k]),
+                difference=float(size[k]),
+                host_scores=dequantize(host[k].reshape(-1), self.tensor),
+                board_scores=dequantize(board[k].reshape(-1), self.tensor),
+                targets=targets,
+            )
+
+        pictured = np.isin(ids, self._wanted)
+        self.flips = self._best(self.flips, flipped, size, total, pictured, shown)
+        self.changed = self._best(self.changed, (size > 0) & ~flipped, size, total, pictured, shown)
+
+    def _best(self, kept: list[Shown], which: Any, size: Any, total: Any, pictured: Any, shown: Any) -> list[Shown]:  # noqa: ANN401 - arrays, and a closure over them
+        """Return the samples to be shown: those with a picture first, then by how much they changed."""
+        found = np.flatnonzero(which)
+        order = found[np.lexsort((total[found], size[found], pictured[found]))[::-1]][:SHOWN]
+        merged = kept + [shown(k) for k in order]
+        have = set(self._wanted.tolist())
+        merged.sort(key=lambda one: (one.id not in have, -one.difference, one.id))
+        return merged[:SHOWN]
+
+    def _differences(
+        self, board: npt.NDArray[Any], host: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return float64 [n] twice: the largest difference of an output, in steps or real; and their sum."""
+        kind = np.int64 if self.quantised else np.float64
+        steps = np.abs(board.astype(kind) - host.astype(kind)).reshape(len(board), -1).astype(np.float64)
+        # A NaN on one side is as far away as can be; on both, the bytes decide (see `_bucket`).
+        unknown = np.isnan(steps)
+        if unknown.any():
+            steps[unknown] = np.inf
+            steps[~differing_samples(board, host)] = 0.0
+        return steps.max(axis=1), steps.sum(axis=1)
+
+    def _bucket(self, size: npt.NDArray[np.float64], board: npt.NDArray[Any], host: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - an array
+        """Return int64 [n]: which of the `ranges` each sample's difference is in."""
+        if self.quantised:
+            return np.searchsorted(np.array(_STEPS), size, side="right") - 1
+        found = np.searchsorted(np.array(_DECADES[1:]), size, side="right")
+        return np.where(differing_samples(board, host), np.maximum(found, 1), 0)
+
+    def _pair(self, by_host: npt.NDArray[np.int64], by_board: npt.NDArray[np.int64]) -> None:
+        classes = max(self.tensor.elements, 2)
+        if classes <= _CLASSES:
+            table = confusion(by_host, by_board, classes)
+            self.host_to_board = table if self.host_to_board is None else self.host_to_board + table
+
+    def _plot(self, ids: Any, board: Any, host: Any, truth: Any) -> None:  # noqa: ANN401 - arrays
+        taken = ids % self._stride == 0
+        right = dequantize(host[taken], self.tensor) if truth is None else np.asarray(truth[taken], dtype=np.float64)
+        came = dequantize(board[taken], self.tensor).reshape(int(taken.sum()), -1)
+        right = right.reshape(came.shape)
+        self.scatter = self.scatter or [[] for _ in range(min(_PANELS, came.shape[1]))]
+        for k, panel in enumerate(self.scatter):
+            pairs = zip(right[:, k].tolist(), came[:, k].tolist(), strict=True)
+            panel += [pair for pair in pairs if np.isfinite(pair).all()]
+
+    def ranges(self) -> list[tuple[str, int]]:
+        """Return how many samples differ by how much: words and count, from not at all upwards."""
+        if self.quantised:
+            names = [
+                "the same bytes" if low == 0 else f"{low} LSB" if high == low + 1 else f"{low} to {high - 1} LSB"
+                for low, high in pairwise(_STEPS)
+            ] + [f"{_STEPS[-1]} LSB or more"]
+        else:
+            names = ["the same bytes", *(f"below {high:g}" for high in _DECADES[1:])]
+            names[-1] = f"{_DECADES[-2]:g} or more"
+        found = [(name, int(number)) for name, number in zip(names, self.buckets, strict=True)]
+        last = max((k for k, (_, number) in enumerate(found) if number), default=0)
+        return found[: last + 1]
+
+    def histogram(self) -> Histogram | None:
+        """Return how long inferences took; None if the board has no clock, or they all took the same."""
+        if self._edges is None:
+            return None
+        return Histogram(low=self._edges[0], high=self._edges[1], counts=self._counts, slower=self._slower)
+
+
+def output_of(results: dict[str, Any]) -> TensorSpec:
+    """Return the model's output tensor."""
+    output = results["model"]["output"]
+    return TensorSpec(
+        dtype=output["dtype"],
+        shape=tuple(output["shape"]),
+        scale=output["scale"],
+        zero_point=output["zero_point"],
+    )
+
+
+def _tick(results: dict[str, Any]) -> float:
+    """Return what a tick is in `latency.unit`."""
+    return 1.0 if results["latency"]["unit"] == "instructions" else 1e6 / (results["board"]["tick_hz"] or 1e6)
+
+
+def _edges(latency: dict[str, Any]) -> tuple[float, float] | None:
+    """Return where the histogram begins and ends: a few slow inferences shall not press the others into one bar."""
+    if latency["p50"] is None or latency["min"] == latency["max"]:
+        return None
+    low, high, most = latency["min"], latency["max"], latency["p90"]
+    return (low, low + 3.0 * (most - low)) if most > low and high - low > 6.0 * (most - low) else (low, high)
