@@ -35,7 +35,7 @@ def metrics(
     }
     if comparison is None:
         nothing = dict.fromkeys((*_SCORES, *_DISTANCE, *_CLASSES, "regression"))
-        return shared | {"compared": 0} | nothing | {"flips": [], "flip_details": []}
+        return shared | {"compared": 0} | nothing | {"flips": [], "flip_details": [], "moved": []}
     values = asdict(comparison)
     values.pop("count")
     distance = values.pop("distance")

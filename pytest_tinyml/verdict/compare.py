@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tinyml.verdict.metrics import Distance, DistanceTally, Fit, FitTally, confusion, dequantize
+from pytest_tinyml.verdict.moved import describe_moved, moved_classes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -48,6 +49,7 @@ class Comparison:
         distance: rmse, mae, l2r, nse, cos of the real values.
         confusion_board: int64 [C, C], row = label, column = prediction; None without labels.
         confusion_reference: the same for the reference.
+        moved: classes that the board gives in the place of others, see `moved_classes`.
         fit_board: how far a regression on the board is from the targets; None for classes, or without targets.
         fit_reference: the same for the reference.
     """
@@ -68,6 +70,7 @@ class Comparison:
     distance: Distance
     confusion_board: npt.NDArray[np.int64] | None
     confusion_reference: npt.NDArray[np.int64] | None
+    moved: tuple[tuple[int, int], ...] = ()
     fit_board: Fit | None = None
     fit_reference: Fit | None = None
 
@@ -167,6 +170,7 @@ class Tally:
         self._distance = DistanceTally()
         self._fits: tuple[FitTally, FitTally] | None = None
         self._flips: list[Flip] = []
+        self._changes: npt.NDArray[np.int64] | None = None
         self._confusions: list[npt.NDArray[np.int64]] | None = None
 
     def add(
@@ -221,8 +225,11 @@ class Tally:
             )
             for k in np.flatnonzero(board != reference)
         ]
+        classes = max(self._tensor.elements, 2)
+        changes = confusion(reference, board, classes)
+        self._changes = changes if self._changes is None else self._changes + changes
         if labels is not None:
-            tables = [confusion(labels, one, max(self._tensor.elements, 2)) for one in (board, reference)]
+            tables = [confusion(labels, one, classes) for one in (board, reference)]
             earlier = self._confusions or [np.zeros_like(table) for table in tables]
             self._confusions = [before + now for before, now in zip(earlier, tables, strict=True)]
 
@@ -250,6 +257,7 @@ class Tally:
             distance=self._distance.distance(),
             confusion_board=tables[0],
             confusion_reference=tables[1],
+            moved=() if self._changes is None else tuple(moved_classes(self._changes)),
             fit_board=fits[0],
             fit_reference=fits[1],
         )
@@ -258,13 +266,16 @@ class Tally:
 def describe_difference(comparison: Comparison, reference: str, *, labels_only: bool = False) -> str:
     """Say in one line how a run differs from its reference, e.g. for a failing assertion."""
     total = f"{comparison.count:,}"
+    moved = describe_moved(comparison.moved)
+    places = f"; {moved}" if moved else ""
     if labels_only:
-        return f"{_flips(comparison)} among {total} samples, against {reference}; scores were not compared"
+        flips = _flips(comparison)
+        return f"{flips} among {total} samples, against {reference}; scores were not compared{places}"
     if not comparison.differing:
         return f"{total} of {total} samples are bit-exact with {reference}"
     size = f"max {comparison.max_lsb} LSB" if comparison.max_lsb is not None else f"max {comparison.max_abs:.3g}"
     flips = "" if comparison.argmax_agreement is None else f", {_flips(comparison)}"
-    return f"{comparison.differing:,} of {total} samples differ from {reference} ({size}{flips})"
+    return f"{comparison.differing:,} of {total} samples differ from {reference} ({size}{flips}){places}"
 
 
 def _flips(comparison: Comparison) -> str:
