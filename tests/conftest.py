@@ -24,6 +24,7 @@ def loaded() -> None:
     A module that is imported twice has two versions of each of its enumerations, and numpy refuses.
     """
     import bakenn  # noqa: F401
+    import scipy.special  # noqa: F401
     from ai_edge_litert import interpreter, schema_py_generated  # noqa: F401
 
     import pytest_tinyml.boards.native
