@@ -78,6 +78,11 @@ class EarlyStop:
         return self._test.verdict() is not None
 
     @property
+    def regression(self) -> bool:
+        """Whether the verdict is that the board is worse."""
+        return self._test.verdict() == "regression"
+
+    @property
     def samples(self) -> int:
         """How many samples the verdict rests on, or that the test was given so far."""
         return int(self._test.samples[0]) if self.certain else self._test.seen

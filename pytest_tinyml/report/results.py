@@ -19,6 +19,7 @@ from pytest_tinyml.records import Clock
 from pytest_tinyml.report.facts import build_facts, memory_facts
 from pytest_tinyml.report.metrics import metrics
 from pytest_tinyml.report.performance import performance_facts
+from pytest_tinyml.report.statistics import sequential_facts, statistics
 from pytest_tinyml.verdict.compare import compare, describe_difference
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def build_results(
     comparison = None
     answered, failed, conflicts = 0, dict[int, str](), list[int]()
     if run is not None:
+        if campaign.early is not None:
+            campaign.early.advance(run, reference)
         answered, failed, conflicts = int(run.done.sum()), run.failed, run.conflicts()
         ids = np.flatnonzero(run.done & reference.done)
         if len(ids):
@@ -80,6 +83,7 @@ def build_results(
     # Of this session: what a killed one took is not known.
     measured = 0 if run is None else answered - run.resumed
     ticks = np.zeros(0, dtype=np.int64) if run is None else run.ticks[run.done]
+    compared = metrics(comparison, answered, failed, labels_only=settings.tolerance.labels_only)
     return {
         "schema": SCHEMA,
         "passed": not problems,
@@ -119,7 +123,9 @@ def build_results(
             "resolution": settings.resolution,
             "cross_check": reference.cross_check(),
         },
-        "metrics": metrics(comparison, answered, failed, labels_only=settings.tolerance.labels_only),
+        "metrics": compared,
+        "statistics": statistics(compared),
+        "sequential": sequential_facts(campaign, answered + len(failed)),
         "latency": _latency(ticks, identity, hardware=hardware),
         "performance": performance_facts(campaign),
         "memory": memory_facts(campaign, identity),
@@ -158,7 +164,11 @@ def _problems(
         problems.append(f"{len(failed):,} samples failed on the board; first: #{sample}: {reason}")
     if conflicts:
         problems.append(f"{len(conflicts):,} samples were answered in more than one way; first: #{conflicts[0]}")
-    if answered + len(failed) < wanted:
+    early = campaign.early
+    if early is not None and early.certain:
+        # What was not measured is not missing.
+        problems += [early.text] if early.regression else []
+    elif answered + len(failed) < wanted:
         problems.append(f"incomplete: {answered:,} of {wanted:,} samples were answered")
     elif comparison is None or comparison.count < answered:
         compared = 0 if comparison is None else comparison.count

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.verdict.stats import ALPHA, CONFIDENCE, holm, mcnemar, wilson
+
+if TYPE_CHECKING:
+    from pytest_tinyml.campaign.run import Campaign
 
 METHODS: Final = {"interval": "Wilson", "paired": "exact McNemar", "classes": "exact McNemar, Holm's correction"}
 
@@ -34,6 +37,17 @@ def statistics(metrics: dict[str, Any]) -> dict[str, Any] | None:
         "mcnemar_reference": asdict(mcnemar(*_better_and_worse(flips))) if labelled else None,
         "per_class": _per_class(metrics, flips) if labelled else [],
     }
+
+
+def sequential_facts(campaign: Campaign, known: int) -> dict[str, Any] | None:
+    """Return ``sequential`` of results.json; None if no sequential test was asked for.
+
+    Args:
+        campaign: however far it came.
+        known: samples that were answered or failed.
+    """
+    early = campaign.early
+    return None if early is None else early.facts(stopped=early.certain and known < campaign.settings.samples)
 
 
 def _better_and_worse(flips: list[dict[str, Any]]) -> tuple[int, int]:
@@ -69,7 +83,8 @@ def _per_class(metrics: dict[str, Any], flips: list[dict[str, Any]]) -> list[dic
 
 def statistics_lines(results: dict[str, Any]) -> list[str]:
     """Return the lines of the terminal summary about the early stop, and about how sure the figures are."""
-    sequential, found = results["sequential"], results["statistics"]
+    # A journal of an earlier version has neither.
+    sequential, found = results.get("sequential"), results.get("statistics")
     lines = [] if sequential is None else [f"sequential test: {sequential['text']}"]
     if found is None:
         return lines

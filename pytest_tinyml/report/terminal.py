@@ -7,6 +7,7 @@ from typing import Any, Final
 from pytest_tinyml.report.colour import Line, Tone
 from pytest_tinyml.report.gates import gate_lines
 from pytest_tinyml.report.performance import performance_lines
+from pytest_tinyml.report.statistics import statistics_lines
 from pytest_tinyml.report.submission import submission_lines
 
 SHOWN_FLIPS: Final = 5
@@ -25,6 +26,7 @@ def summary(results: dict[str, Any]) -> list[Line]:
         lines += _plain(_agreement(results["metrics"], results["reference"]))
         regression = results["model"]["task"] == "regression"
         lines.append(Line(_fit(results["metrics"]) if regression else _accuracy(results["metrics"])))
+    lines += _plain(statistics_lines(results))
     lines += held_gates(results)
     lines += _plain(cross_check_lines(results["reference"]))
     lines += _plain(_latency(results["latency"]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_tinyml.records import TensorSpec
 from pytest_tinyml.report.metrics import metrics
+from pytest_tinyml.report.statistics import statistics
 from pytest_tinyml.verdict.compare import Tally
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
             tally.add(chunk.board[both], chunk.reference[both], truth, chunk.ids[both])
     failed = archive.failures(run)
     labels_only = facts["reference"]["compared"] == "labels"
+    compared = metrics(tally.comparison() if tally.count else None, answered, failed, labels_only=labels_only)
     wanted = facts["dataset"]["count"]
     ended = f"incomplete: {answered:,} of {wanted:,} samples were answered; the run was ended before its verdict"
     return facts | {
         "passed": False,
         "problems": [ended],
-        "metrics": metrics(tally.comparison() if tally.count else None, answered, failed, labels_only=labels_only),
+        "metrics": compared,
+        "statistics": statistics(compared),
         "faults": [
             {"at": one.at, "board": one.board, "kind": one.kind, "text": one.text} for one in archive.events(run)
         ],

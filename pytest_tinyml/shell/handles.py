@@ -104,14 +104,10 @@ class RunHandle:
         Raises:
             BoardError: the board failed for good before they were done.
             pytest.fail.Exception: some of them failed on the board.
+            pytest.skip.Exception: the run ended before they were measured (``--tinyml-sequential``).
         """
-        self._harness.wait_for(ids)
-        failed = {sample: self._campaign.run.failed[sample] for sample in ids if sample in self._campaign.run.failed}
-        if failed:
-            sample, reason = next(iter(failed.items()))
-            msg = f"{len(failed)} of {len(ids)} samples failed on the board; first: #{sample}: {reason}"
-            pytest.fail(msg, pytrace=False)
-        wanted = np.asarray(ids, dtype=np.int64)
+        wanted = self.measured(ids)
+        self._skip_if_fewer(len(wanted), len(ids))
         model = self._campaign.model
         truth = truth_of(model, self._campaign.dataset)
         return compare(
@@ -123,15 +119,52 @@ class RunHandle:
             model.task,
         )
 
-    def scores(self, ids: Sequence[int]) -> npt.NDArray[Any]:
-        """Return the board's outputs, waiting for them: the output's dtype, [len(ids), C]."""
+    def measured(self, ids: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Wait for samples, and return those that can be compared, int64 [n].
+
+        That is all of them, unless the run ended before its last sample (``--tinyml-sequential``).
+
+        Raises:
+            BoardError: the board failed for good before they were done.
+            pytest.fail.Exception: some of them failed on the board.
+        """
         self._harness.wait_for(ids)
-        rows = self._campaign.run.scores[np.asarray(ids, dtype=np.int64)]
+        wanted = np.asarray(ids, dtype=np.int64)
+        run = self._campaign.run
+        failed = {int(sample): run.failed[sample] for sample in wanted if sample in run.failed} if run.failed else {}
+        if failed:
+            sample, reason = next(iter(failed.items()))
+            msg = f"{len(failed)} of {len(wanted)} samples failed on the board; first: #{sample}: {reason}"
+            pytest.fail(msg, pytrace=False)
+        return wanted[run.done[wanted] & self._campaign.reference.done[wanted]] if self.ended_early else wanted
+
+    @property
+    def ended_early(self) -> str:
+        """Why the run ended before its last sample, or would have; empty if it goes on to the end."""
+        early = self._campaign.early
+        return early.text if early is not None and early.certain else ""
+
+    def _skip_if_fewer(self, measured: int, wanted: int) -> None:
+        if measured < wanted:
+            pytest.skip(f"{measured:,} of {wanted:,} samples were measured: {self.ended_early}")
+
+    def scores(self, ids: Sequence[int]) -> npt.NDArray[Any]:
+        """Return the board's outputs, waiting for them: the output's dtype, [len(ids), C].
+
+        Raises:
+            pytest.skip.Exception: the run ended before they were measured (``--tinyml-sequential``).
+        """
+        self._harness.wait_for(ids)
+        wanted = np.asarray(ids, dtype=np.int64)
+        self._skip_if_fewer(
+            int(self._campaign.run.done[wanted].sum()) if self.ended_early else len(wanted), len(wanted)
+        )
+        rows = self._campaign.run.scores[wanted]
         return np.asarray(rows.view(self._campaign.model.output.dtype))
 
     def everything(self) -> Comparison:
-        """Wait for all samples and compare them."""
-        return self.compare(range(self._campaign.settings.samples))
+        """Wait for all samples, or until the run ends before its last one, and compare what was measured."""
+        return self.compare(self.measured(range(self._campaign.settings.samples)).tolist())
 
     def results(self) -> dict[str, Any]:
         """Wait for all samples and return what ``results.json`` will hold (docs/reference/results.md)."""

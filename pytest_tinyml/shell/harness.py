@@ -12,6 +12,7 @@ from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.gitfacts import git_facts
 from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.report.session import write_all
+from pytest_tinyml.shell.early import early_stop
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
 from pytest_tinyml.shell.regression import Regression
 from pytest_tinyml.shell.submitting import Submitter
@@ -151,9 +152,13 @@ class Harness:
 
     @property
     def regressed(self) -> bool:
-        """Whether a gate has failed."""
-        gates = None if self.results is None else self.results["gates"]
-        return any(gate["status"] == "failed" for gate in gates or ())
+        """Whether a gate has failed, or the sequential test says that the board is worse."""
+        if self.results is None:
+            return False
+        sequential = self.results["sequential"]
+        if sequential is not None and sequential["verdict"] == "regression":
+            return True
+        return any(gate["status"] == "failed" for gate in self.results["gates"] or ())
 
     def reference(self) -> ReferenceHandle:
         """Begin to compute the reference once."""
@@ -164,6 +169,7 @@ class Harness:
         self.board()
         self.check_canaries()
         if not self._started:
+            self.campaign.early = early_stop(self.settings, self.campaign, self.regression)
             self._guard(self.campaign.start)
             self._started = True
             # If this process is killed, the run can be reported all the same.

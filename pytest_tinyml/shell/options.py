@@ -18,6 +18,7 @@ from pytest_tinyml.shell.parsers import (
     port,
     positive,
     ratio,
+    sequential,
     switch,
 )
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pytest_tinyml.verdict.gate import Gate
+    from pytest_tinyml.verdict.sequentialspec import SequentialSpec
 
 
 NO_BOARD = "needs a board: pytest --board native (tinyml boards lists them)"
@@ -109,6 +111,8 @@ OPTIONS = (
            "several times"),
     Option(name="storage", metavar="PATH", parse=Path, default=Path(".tinyml/baselines"),
            help="folder of the baselines (default: .tinyml/baselines)"),
+    Option(name="sequential", metavar="LIST", parse=sequential, default=None,
+           help="end the run when it is certain whether the board is worse: alpha=0.05,beta=0.05,delta=1pp[,seed=N]"),
     Option(name="submit", metavar="COMPETITION", parse=str, default=None,
            help="submit the predictions to this Kaggle competition as the last step: digit-recognizer"),
     Option(name="submit-timeout", metavar="S", parse=positive(" of seconds"), default=120.0,
@@ -160,6 +164,7 @@ class Settings:
     compare: str | None
     fail_on: tuple[Gate, ...]
     storage: Path
+    sequential: SequentialSpec | None
     submit: str | None
     submit_timeout: float
     report: Path

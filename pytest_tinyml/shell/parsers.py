@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_tinyml.verdict.gate import Gate
+    from pytest_tinyml.verdict.sequentialspec import SequentialSpec
 _LAST_PORT: Final = 65535
 _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0"})
@@ -92,6 +93,13 @@ def gate(text: str) -> Gate:
     from pytest_tinyml.verdict.gate import parse_gate  # noqa: PLC0415 - only with a board
 
     return parse_gate(text)
+
+
+def sequential(text: str) -> SequentialSpec:
+    """Parse ``alpha=A,beta=B,delta=Dpp,seed=N``; see `pytest_tinyml.verdict.sequentialspec.parse_sequential`."""
+    from pytest_tinyml.verdict.sequentialspec import parse_sequential  # noqa: PLC0415 - only with a board
+
+    return parse_sequential(text)
 
 
 def baseline(text: str) -> str:

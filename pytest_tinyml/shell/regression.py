@@ -55,6 +55,7 @@ class Regression:
     Attributes:
         baseline: what the run is compared with; None if that was not asked for, before the board was asked what it is,
             and in the first run.
+        before: the classes that the baseline predicted, int64 [samples]; None without one, and of a regression.
         saved: what became of the wish to save a baseline, in words; empty if there was none.
     """
 
@@ -65,7 +66,7 @@ class Regression:
         self._plan, self._settings, self._campaign, self._relative = plan, settings, campaign, relative
         self._resolved = False
         self._history: list[Baseline] = []
-        self._before: npt.NDArray[np.int64] | None = None
+        self.before: npt.NDArray[np.int64] | None = None
 
     def resolve(self) -> None:
         """Choose the baseline, once the board has said what it is.
@@ -85,7 +86,7 @@ class Regression:
         )
         baseline = choose(found, self._settings.compare, run)
         if baseline is not None:
-            self._before = baseline.predictions()
+            self.before = baseline.predictions()
             self._history = comparable(found, run)
             self.baseline = baseline
 
@@ -119,6 +120,9 @@ class Regression:
             # Its figures are what a later run must not be measured by.
             self.saved = "no baseline was saved: the run did not pass"
             return
+        if results["sequential"] is not None and results["sequential"]["stopped"]:
+            self.saved = "no baseline was saved: the run ended before its last sample (--tinyml-sequential)"
+            return
         name = settings.save or _automatic(results.get("git"))
         _, now = self._predicted()
         kept = save_baseline(settings.storage, self._key(), name, content_of(results), now)
@@ -143,14 +147,14 @@ class Regression:
         return ids, predictions(run.scores[ids].view(model.output.dtype), model.output)
 
     def _paired(self) -> Paired | None:
-        if self._before is None or self._campaign.started_at is None:
+        if self.before is None or self._campaign.started_at is None:
             return None
         ids, now = self._predicted()
         if now is None or not len(ids):
             return None
         truth = truth_of(self._campaign.model, self._campaign.dataset)
         labels = None if truth is None else np.asarray(truth[ids], dtype=np.int64)
-        return pair(ids, self._before[ids], now, labels)
+        return pair(ids, self.before[ids], now, labels)
 
 
 def _found(plan: Plan, settings: Settings) -> list[Baseline]:

@@ -15,6 +15,7 @@ from pytest_tinyml.errors import TinymlError, UsageError
 from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.results import check_folder
 from pytest_tinyml.shell.device import device_options
+from pytest_tinyml.shell.early import check_sequential
 from pytest_tinyml.shell.regression import check_baselines
 from pytest_tinyml.shell.submitting import check_request
 from pytest_tinyml.shell.talk import Talk
@@ -74,6 +75,7 @@ def plan_session(config: pytest.Config, settings: Settings) -> list[tuple[str, P
         for plan in plans:
             check_limits(plan, settings)
             check_task(plan, settings)
+            check_sequential(plan, settings)
         check_baselines(plans, settings)
         check_request(plans, names, settings, online=not config.option.collectonly)
         for name, plan in zip(names, plans, strict=True):
@@ -183,6 +185,7 @@ def suite_file(name: str) -> str:
 def extra_files(settings: Settings) -> list[str]:
     """Return the files whose tests are collected because an option asks for them, in the order of their turns."""
     asked = {
+        "sequential": settings.sequential is not None,
         "performance": PERFORMANCE in settings.option,
         "regression": settings.compare is not None,
         "submission": settings.submit is not None,

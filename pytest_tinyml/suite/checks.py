@@ -8,6 +8,7 @@ import pytest
 
 from pytest_tinyml.shell.fixtures import SESSION
 from pytest_tinyml.verdict.compare import describe_difference
+from pytest_tinyml.verdict.stats import wilson
 
 if TYPE_CHECKING:
     from pytest_tinyml.shell.handles import BoardHandle, RunHandle
@@ -38,10 +39,21 @@ def check_canaried(board: BoardHandle) -> None:
 
 def check_shard(run: RunHandle, shard: range) -> None:
     """Compare one shard with the reference, within the tolerance of the session."""
-    comparison = run.compare(shard)
-    if not run.tolerance.allows(comparison):
+    measured = run.measured(shard)
+    comparison = run.compare(measured.tolist()) if len(measured) else None
+    if comparison is not None and not run.tolerance.allows(comparison):
         difference = describe_difference(comparison, run.reference_name, labels_only=run.tolerance.labels_only)
         pytest.fail(f"{difference}; tolerated: {run.tolerance.describe(comparison)}", pytrace=False)
+    if len(measured) < len(shard):
+        pytest.skip(f"{len(measured):,} of {len(shard):,} samples were measured: {run.ended_early}")
+
+
+def check_sequential(run: RunHandle) -> None:
+    """Fail if the sequential test says that the board is worse, with its reason."""
+    run.finish()
+    found = run.results()["sequential"]
+    if found["verdict"] != "no regression":
+        pytest.fail(found["text"], pytrace=False)
 
 
 def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
@@ -54,6 +66,9 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
         _check_fit(comparison, _settings(config).max_rmse)
         return
     floor, top1 = _settings(config).min_top1, comparison.top1_board
+    if run.ended_early:
+        _check_floor_of_a_part(comparison, floor, run.ended_early)
+        return
     if floor is not None and top1 is not None and top1 < floor:
         pytest.fail(f"top-1 {top1:.4%} is below --tinyml-min-top1 {floor:.4%}", pytrace=False)
     correct_board, correct_host = comparison.correct_board, comparison.correct_reference
@@ -72,6 +87,19 @@ def check_accuracy(run: RunHandle, config: pytest.Config) -> None:
         )
     if floor is not None and top1 is None:
         pytest.skip("--tinyml-min-top1 was not applied: the data set has no labels")
+
+
+def _check_floor_of_a_part(comparison: Comparison, floor: float | None, ended: str) -> None:
+    """Compare what is known of the accuracy with ``--tinyml-min-top1``; the loss is the sequential test's matter."""
+    if floor is None or comparison.correct_board is None:
+        pytest.skip(f"the loss of accuracy is judged by the sequential test: {ended}")
+    known = wilson(comparison.correct_board, comparison.count)
+    if known.high < floor:
+        pytest.fail(
+            f"top-1 {known} of {comparison.count:,} samples is below --tinyml-min-top1 {floor:.4%}", pytrace=False
+        )
+    if known.low < floor:
+        pytest.skip(f"--tinyml-min-top1 {floor:.4%} is not decided by a top-1 of {known}: {ended}")
 
 
 def _check_fit(comparison: Comparison, limit: float | None) -> None:
