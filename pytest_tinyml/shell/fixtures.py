@@ -35,6 +35,8 @@ def _tinyml_harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
             "so that the test runs once for each",
             pytrace=False,
         )
+    if request.config.pluginmanager.has_plugin("junitxml"):
+        session.record_property = request.getfixturevalue("record_testsuite_property")
     yield harness
     harness.release()
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_tinyml.errors import TinymlError
 from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.jobpage import add_to_job_page
+from pytest_tinyml.report.junit import properties
 from pytest_tinyml.report.sidebyside import comparison
 from pytest_tinyml.report.submission import other_data
 from pytest_tinyml.report.terminal import summary
@@ -22,7 +23,7 @@ from pytest_tinyml.shell.starting import extra_files, plan_session, suite_argume
 from pytest_tinyml.shell.talk import Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from pytest_tinyml.shell.options import Settings
@@ -36,6 +37,8 @@ class Session:
     Attributes:
         settings: the options.
         harnesses: one per board and model that were asked for, in that order; there when the session has started.
+        record_property: adds a name and a value to the suite in the file of ``--junitxml``; None until a test has asked
+            for a board, which is when pytest hands it out.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
@@ -45,6 +48,7 @@ class Session:
         self._config = config
         self._concerned: dict[str, tuple[Harness, ...]] = {}
         self._job_page: str | None = None
+        self.record_property: Callable[[str, object], None] | None = None
 
     @property
     def several(self) -> bool:
@@ -158,8 +162,9 @@ class Session:
         """Switch everything off and write the results that are not written yet."""
         for harness in self.harnesses:
             harness.conclude()
+        self._record()
+        found = [harness.results for harness in self.harnesses if harness.results is not None]
         if choose_formats(self.settings.formats):
-            found = [harness.results for harness in self.harnesses if harness.results is not None]
             self._job_page = add_to_job_page(found, os.environ)
         for harness in self.harnesses:
             # A gate was asked for: it fails the session also if its test was not selected.
@@ -170,6 +175,14 @@ class Session:
                     sys.stderr.write(f"ERROR: {harness.error}\n")
             elif harness.error is not None:
                 raise harness.error
+
+    def _record(self) -> None:
+        """Say in the file of ``--junitxml``, which is written after this, what was tested, and the figures."""
+        for harness in self.harnesses:
+            run = f"[{harness.name}]" if self.several else ""
+            if self.record_property is not None and harness.results is not None:
+                for key, value in properties(harness.results).items():
+                    self.record_property(f"{key}{run}", value)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how it went."""
@@ -197,7 +210,8 @@ class Session:
             answered, wanted = harness.results["metrics"]["count"], harness.results["dataset"]["count"]
             if harness.regression.saved:
                 yield f"{who}{harness.regression.saved}"
-            if 0 < answered < wanted:
+            sequential = harness.results["sequential"]
+            if 0 < answered < wanted and not (sequential is not None and sequential["stopped"]):
                 yield f"{who}the journal keeps the {answered:,} answers: the same command goes on from there"
 
     def _written_lines(self) -> list[str]:
