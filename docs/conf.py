@@ -37,6 +37,8 @@ html_theme = "furo"
 html_title = f"pytest-tinyml {release}"
 # The site's own index.html leads to the page of this name.
 html_extra_path = ["_site"]
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sphinx = False
 

@@ -18,6 +18,7 @@ REFERENCE: Final = tables.REFERENCE
 COMMAND: Final = "python -m tests.docs.generate"
 PARTS: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("plugin.md", "options"): tables.options,
+    ("plugin.md", "ini keys"): tables.ini_keys,
     ("plugin.md", "fixtures"): members.fixture_table,
     ("plugin.md", "members"): members.handed_out,
     ("plugin.md", "hooks"): members.hooks,

@@ -41,14 +41,13 @@ MORE: Final = {
 SESSION: Final = (
     (
         "`--board NAME[,NAME]`",
-        "`tinyml_board`",
         (
             "run the tests that use a board on this one, or [on each of these](#several-boards): kinds of boards, ids "
             "or `tag:WORD` of [your own](boards-toml.md); without it they skip"
         ),
         "",
     ),
-    ("`--tinyml-fresh`", "", "measure again what an interrupted run had measured", ""),
+    ("`--tinyml-fresh`", "measure again what an interrupted run had measured", ""),
 )
 """Options that are not values: `add_options` declares them itself."""
 LINKS: Final = {
@@ -56,6 +55,7 @@ LINKS: Final = {
     "reference.resolution": ("it prints numbers", "../explanation/mlperf.md"),
 }
 """Words of a key's description that lead to a page."""
+MANY: Final = "any number, one a line"
 _DEFAULT: Final = re.compile(r"\s*\((?:the )?default: (.*)\)$|^default: (.*)$")
 
 
@@ -71,17 +71,19 @@ def cell(text: str) -> str:
 
 
 def options() -> str:
-    """Return the table of the plugin's options and ini keys."""
-    rows = [(f"`{_spelled(option)}`", _ini(option), *_meaning(option)) for option in OPTIONS]
-    return table(("option", "ini key", "meaning", "default"), [SESSION[0], *rows, SESSION[1]])
+    """Return the table of the plugin's options."""
+    rows = [(f"`{_spelled(option)}`", *_meaning(option)) for option in OPTIONS]
+    return table(("option", "meaning", "default"), [SESSION[0], *rows, SESSION[1]])
+
+
+def ini_keys() -> str:
+    """Return the table of the ini keys."""
+    rows = [(f"`{option.key}`", f"`{option.flag}`", MANY if option.many else "one") for option in OPTIONS]
+    return table(("ini key", "is the default of", "values"), [("`tinyml_board`", "`--board`", MANY), *rows])
 
 
 def _spelled(option: Option) -> str:
     return option.flag if option.metavar is None else f"{option.flag} {option.metavar}"
-
-
-def _ini(option: Option) -> str:
-    return f"`{option.key}`" + (", one a line" if option.many else "")
 
 
 def _meaning(option: Option) -> tuple[str, str]:
