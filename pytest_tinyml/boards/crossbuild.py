@@ -12,6 +12,7 @@ from pytest_tinyml.boards.registry import boards_with_room
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.errors import DoesNotFitError, MissingToolError
 from pytest_tinyml.links.room import sample_room
+from pytest_tinyml.wire import max_payload_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.records import Model
 
 
+TX_BYTES: Final = 4096
+"""What firmware sends from unless it is told otherwise (``TML_TX_BYTES`` of its applications)."""
+_REPLY_BYTES: Final = 16
+"""What a reply holds beside an output tensor (PROTOCOL.md, RESULT and CANARY_RESULT)."""
 _CODE: Final = re.compile(r"\b(?:pc|lr|a0|called from) (0x[0-9a-f]{8})")
 
 
@@ -133,6 +138,17 @@ def frame_bytes(model: Model, least: int, most: int) -> int:
     """Return the size of a frame that holds one input tensor, in whole KiB from `least` up; `most` if none does."""
     sizes = range(least, most, 1024)
     return next((size for size in sizes if sample_room(size) >= model.input.nbytes), most)
+
+
+def reply_definitions(model: Model) -> dict[str, str]:
+    """Return the macro for replies that hold one output tensor; nothing where the firmware's own size does.
+
+    What needs no more is the same firmware as ever.
+    """
+    size = TX_BYTES
+    while max_payload_size(size) < model.output.nbytes + _REPLY_BYTES:
+        size += 1024
+    return {} if size == TX_BYTES else {"TML_TX_BYTES": f"{size}U"}
 
 
 def name_functions(text: str, image: Path) -> str:

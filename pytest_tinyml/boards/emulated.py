@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.boards.child import ChildBoard
-from pytest_tinyml.boards.crossbuild import build_part, frame_bytes, name_functions, usable_toolchain
+from pytest_tinyml.boards.crossbuild import (
+    build_part,
+    frame_bytes,
+    name_functions,
+    reply_definitions,
+    usable_toolchain,
+)
 from pytest_tinyml.engines.layers import AOT_FLOAT
 from pytest_tinyml.engines.select import engine_of, sources_for
 from pytest_tinyml.errors import BoardCrashedError, ModelError, UnknownNameError
@@ -99,6 +105,7 @@ class EmulatedBoard(ChildBoard):
         frame = frame_bytes(self.request.model, FRAME_BYTES, MAX_FRAME_BYTES)
         # Only where it has to be said: what needs no more is the same firmware as ever.
         definitions = {} if frame == FRAME_BYTES else {"TML_FRAME_BYTES": f"{frame}U"}
+        definitions |= reply_definitions(self.request.model)
         built, self.facts = build_part(
             self.emulator, generated, self._toolchain, faults=faults, definitions=definitions
         )

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import firmware
 from pytest_tinyml.boards.base import BoardRequest
-from pytest_tinyml.boards.crossbuild import Part, build_part, frame_bytes, name_functions, usable_toolchain
+from pytest_tinyml.boards.crossbuild import (
+    Part,
+    build_part,
+    frame_bytes,
+    name_functions,
+    reply_definitions,
+    usable_toolchain,
+)
 from pytest_tinyml.boards.flashers import Target, make_flasher, missing_flasher
 from pytest_tinyml.boards.probed import ProbedBoard
 from pytest_tinyml.boards.serialport import missing_pyserial
@@ -87,7 +94,7 @@ class NucleoBoard(ProbedBoard):
             BuildError: it does not compile.
             MissingToolError: ST's tool was asked for, and is not installed.
         """
-        wanted = {"TML_BAUD": str(self.baud)}
+        wanted = {"TML_BAUD": str(self.baud)} | reply_definitions(self.request.model)
         frame = frame_bytes(self.request.model, FRAME_BYTES, MAX_FRAME_BYTES)
         if frame != FRAME_BYTES:
             # The ring that bytes are received into holds two, and is a power of two.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_tinyml.engines.package import encode_package
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.links.base import Link
     from pytest_tinyml.links.work import Work
-    from pytest_tinyml.records import CanaryResult, Encoding, Identity
+    from pytest_tinyml.records import CanaryResult, Encoding, Identity, Model
     from pytest_tinyml.wire import ResetKind
 
 
@@ -74,6 +75,10 @@ class StreamedBoard(ABC):
                 self._session.load(package)
                 identity = self._session.hello()
             return identity
+
+    def give(self, model: Model) -> None:
+        """Execute another model from the next `open` on; for boards that take models over their link."""
+        self.request = replace(self.request, model=model)
 
     def live(self) -> Session:
         """Return the session of an open board.

@@ -35,13 +35,15 @@
 #ifndef TML_FRAME_BYTES /* a model with large inputs takes more, at most half a PIPE_WINDOW */
 #define TML_FRAME_BYTES 8192U
 #endif
-#define TX_BYTES 4096U
+#ifndef TML_TX_BYTES /* a model with large outputs takes more: a frame holds one */
+#define TML_TX_BYTES 4096U
+#endif
 #define PIPE_WINDOW 65536U /* what a Linux pipe holds if nobody asks for more */
 #define SERIAL_FRAME 4096U /* twice that is the ring buffer of the UART */
 
 static uint8_t rx[RX_BYTES];
 static uint8_t frame[TML_FRAME_BYTES];
-static uint8_t tx[TX_BYTES];
+static uint8_t tx[TML_TX_BYTES];
 
 #if defined(TML_FAULTS)
 static void hang(void) {

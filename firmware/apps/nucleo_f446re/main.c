@@ -20,11 +20,13 @@
 #endif
 _Static_assert(2U * TML_FRAME_BYTES <= USART_RING_BYTES, "the host sends as much ahead");
 #define RX_BYTES 4096U
-#define TX_BYTES 4096U
+#ifndef TML_TX_BYTES /* a model with large outputs takes more: a frame holds one */
+#define TML_TX_BYTES 4096U
+#endif
 
 static uint8_t rx[RX_BYTES];
 static uint8_t frame[TML_FRAME_BYTES];
-static uint8_t tx[TX_BYTES];
+static uint8_t tx[TML_TX_BYTES];
 
 #if defined(TML_FAULTS)
 static void hang(void) {
