@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("firmware/**/*.md")])
 PROGRAMS: Final = ("pytest", "tinyml")
-_FENCE: Final = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_FENCE: Final = re.compile(r"^( *)(`{3,})([^\n`]*)\n(.*?)^ *\2$", re.MULTILINE | re.DOTALL)
 _INDENTED: Final = re.compile(r"^ {4,}((?:pytest|tinyml) [^\n]*)$", re.MULTILINE)
 _INLINE: Final = re.compile(r"(?<!`)`((?:pytest|tinyml) [^`]+)`")
 _PLACEHOLDER: Final = re.compile(r"^\[|\.\.\.|^[A-Z]+$")
@@ -48,7 +48,7 @@ class Command:
 
 def blocks(page: Path) -> Iterator[tuple[str, str]]:
     """Yield the fenced blocks of a page: language, and text without the fence's indentation."""
-    for indent, language, text in _FENCE.findall(page.read_text(encoding="utf-8")):
+    for indent, _, language, text in _FENCE.findall(page.read_text(encoding="utf-8")):
         yield language, "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
 
 

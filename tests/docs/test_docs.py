@@ -11,20 +11,18 @@ import pytest
 
 from pytest_tinyml.cli import parser
 from pytest_tinyml.shell.options import OPTIONS
+from tests.docs.snippets import PAGES, ROOT, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("firmware/*.md")])
-_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
 def examples() -> Iterator[Any]:
     """Yield every Python example with its page and number."""
     for page in PAGES:
-        for number, block in enumerate(_BLOCK.findall(page.read_text(encoding="utf-8"))):
+        for number, block in enumerate(text for language, text in blocks(page) if language == "python"):
             yield pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
 
 
@@ -52,6 +50,8 @@ def test_example(code: str, pytester: pytest.Pytester) -> None:
             "\n\nfrom pytest_tinyml.boards.registry import Registry\n"
             "registry = Registry()\npytest_tinyml_boards(registry)\nassert registry.get('my-board').missing() == []\n"
         )
+    if "def pytest_tinyml_results" in code:
+        code += '\n\nresults = {"extra": {}}\npytest_tinyml_results(None, results)\nassert results["extra"]\n'
     assert 0 == pytester.runpython(pytester.makepyfile(example=code)).ret
 
 

@@ -1,0 +1,120 @@
+"""What the documentation shows besides Python and commands is well formed, and means something to those who read it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from pytest_tinyml.boards.boardmap import read_board_map
+from pytest_tinyml.boards.registry import Registry, registered
+from pytest_tinyml.shell.options import OPTIONS
+from pytest_tinyml.stores.models import load_model
+from tests.docs.snippets import PAGES, ROOT, blocks
+from tests.http.test_http_client import INVITATION, TIMEOUT_S
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from tests.projects import Project
+
+PROSE: Final = frozenset({"", "console", "python", "text"})
+"""Output, and what other tests read: `test_commands` and `test_docs`."""
+SAMPLES: Final = 40
+
+
+def written(*languages: str) -> list[Any]:
+    """Return the blocks in some languages with their pages."""
+    return [
+        pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
+        for page in PAGES
+        for number, (language, text) in enumerate(blocks(page))
+        if language in languages
+    ]
+
+
+def test_every_language_is_read() -> None:
+    """There is no block in a language that no test reads, and no code that is taken for output."""
+    known = PROSE | {"sh", "bash", "toml", "yaml", "json"}
+    found = {language for page in PAGES for language, _ in blocks(page) if not language.startswith("{")}
+    assert set() == found - known
+
+
+@pytest.mark.parametrize("text", written("sh", "bash"))
+def test_shell(text: str) -> None:
+    """A shell takes the lines."""
+    done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("text", written("json"))
+def test_json(text: str) -> None:
+    """JSON can be read."""
+    assert json.loads(text)
+
+
+@pytest.mark.parametrize("text", written("yaml"))
+def test_yaml(text: str) -> None:
+    """YAML can be read."""
+    assert yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("text", written("toml"))
+def test_toml(text: str, tmp_path: Path) -> None:
+    """A card belongs to a model, a file of boards is taken, and a project's settings are options and their values."""
+    read = tomllib.loads(text)
+    if "preprocess" in read:
+        (tmp_path / "my.tflite").write_bytes(load_model("s0-ptq").data)
+        (tmp_path / "my.card.toml").write_text(text, encoding="utf-8")
+        assert not load_model(str(tmp_path / "my.tflite")).preprocess.assumed
+    elif "board" in read:
+        (tmp_path / "tinyml-boards.toml").write_text(text, encoding="utf-8")
+        found = read_board_map(tmp_path / "tinyml-boards.toml", registered(Registry()).names())
+        assert [board["id"] for board in read["board"]] == [board.id for board in found.boards]
+    else:
+        known = {option.key: option for option in OPTIONS}
+        for key, value in read["tool"]["pytest"]["ini_options"].items():
+            for item in value if isinstance(value, list) else [value]:
+                known[key].parse(item)
+
+
+def test_client_of_the_page(project: Project) -> None:
+    """The client that users are given predicts all samples, and is right, bit by bit."""
+    (code,) = (text for language, text in blocks(ROOT / "docs/how-to/own-http-client.md") if language == "python")
+    from tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_file(str(load_model("s1-ptq").path), arena_size=1 << 20)
+
+    def classify(pixels: bytes) -> npt.NDArray[Any]:
+        import numpy as np
+
+        shifted = np.frombuffer(pixels, dtype=np.uint8).astype(np.int16) - 128
+        interpreter.set_input(shifted.astype(np.int8).reshape(interpreter.get_input_details(0)["shape"]), 0)
+        interpreter.invoke()
+        scores: npt.NDArray[Any] = interpreter.get_output(0).reshape(-1)
+        return scores
+
+    names: dict[str, Any] = {}
+    exec(compile(code, "own-http-client.md", "exec"), names)  # noqa: S102 - it is our own page
+    session = project.spawn("--board=http-client", "--tinyml-model=s1-ptq", f"--tinyml-limit={SAMPLES}")
+    try:
+        assert session.stdout is not None
+        output = ""
+        while (found := INVITATION.search(output)) is None:
+            line = session.stdout.readline()
+            assert line, output
+            output += line
+        host, _, port = found[1].removeprefix("http://").partition(":")
+        names["run"](host, int(port), (project.path / found[2]).read_text("ascii").strip(), classify)
+        rest, _ = session.communicate(timeout=TIMEOUT_S)
+    finally:
+        session.kill()
+        session.wait()
+    assert 0 == session.returncode, output + rest
+    assert 1.0 == project.results()["metrics"]["bit_exact_ratio"]
