@@ -140,9 +140,10 @@ class RunHandle:
 
     @property
     def ended_early(self) -> str:
-        """Why the run ended before its last sample, or would have; empty if it goes on to the end."""
-        early = self._campaign.early
-        return early.text if early is not None and early.certain else ""
+        """Why the run ended before its last sample; empty if it goes on to the end, or got there."""
+        early, run = self._campaign.early, self._campaign.run
+        ended = early is not None and early.certain and int(run.done.sum()) + len(run.failed) < len(run.done)
+        return early.text if early is not None and ended else ""
 
     def _skip_if_fewer(self, measured: int, wanted: int) -> None:
         if measured < wanted:

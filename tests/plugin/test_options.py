@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tests.projects import Project
 
+SEQUENTIAL = "alpha=0.05,beta=0.05,delta=1pp"
 BAD = [
     ("--tinyml-limit", "x", "not a number: 'x'"),
     ("--tinyml-limit", "0", "'0' must be at least 1"),
@@ -34,6 +35,8 @@ BAD = [
     ("--tinyml-max-arena", "20k", "not a number: '20k'"),
     ("--tinyml-max-instructions", "0", "'0' must be at least 1"),
     ("--tinyml-max-instructions", "1e6", "not a number: '1e6'"),
+    ("--tinyml-sequential", "gamma=1", f"'gamma=1' is not a list of alpha, beta, delta and seed, e.g. {SEQUENTIAL}"),
+    ("--tinyml-sequential", "beta=5%", "'beta=5%' must have beta above 0 and at most 0.5, not '5%'"),
     ("--tinyml-option", "fault", "'fault' is not KEY=VALUE"),
     ("--tinyml-option", "=crash", "'=crash' is not KEY=VALUE"),
     ("--tinyml-preprocess", "scale:zero", "'scale:zero' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),

@@ -16,7 +16,7 @@ COUNT = 2000
 OUTPUT = TensorSpec(dtype="int8", shape=(1, 3), scale=0.1)
 
 
-def _check(flips: int, *, labelled: bool, min_top1: float | None = None) -> None:
+def _check(flips: int, *, labelled: bool, min_top1: float | None = None, ended: str = "") -> None:
     """Check a run that predicts another class than the host for some samples; the host is always right."""
     classes = np.arange(COUNT) % 3
     reference = np.eye(3, dtype=np.int8)[classes]
@@ -26,7 +26,7 @@ def _check(flips: int, *, labelled: bool, min_top1: float | None = None) -> None
     comparison = compare(board, reference, labels, np.arange(COUNT), OUTPUT)
     session = SimpleNamespace(settings=SimpleNamespace(min_top1=min_top1))
     config: Any = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda _: session))
-    run: Any = SimpleNamespace(everything=lambda: comparison)
+    run: Any = SimpleNamespace(everything=lambda: comparison, ended_early=ended)
     check_accuracy(run, config)
 
 
@@ -48,3 +48,19 @@ def test_limit() -> None:
         _check(1, labelled=False, min_top1=0.9999)
     with pytest.raises(pytest.fail.Exception, match="no labels"):
         _check(3, labelled=False, min_top1=0.9999)
+
+
+def test_limit_and_a_part_of_the_samples() -> None:
+    """After an early stop the limit fails or passes where the interval is clear of it, and skips where it is not."""
+    with pytest.raises(pytest.fail.Exception, match=r"top-1 90\.00 % .* of 2,000 samples is below"):
+        _check(200, labelled=True, min_top1=0.95, ended="certain")
+    _check(200, labelled=True, min_top1=0.85, ended="certain")
+    with pytest.raises(pytest.skip.Exception, match=r"is not decided by a top-1 of 90\.00 % \(88\..*: certain"):
+        _check(200, labelled=True, min_top1=0.9, ended="certain")
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_losses_of_a_part_of_the_samples(labelled: bool) -> None:
+    """The loss is the sequential test's matter then, and that is said."""
+    with pytest.raises(pytest.skip.Exception, match="judged by the sequential test: certain"):
+        _check(200, labelled=labelled, ended="certain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 
 import numpy as np
@@ -137,3 +138,26 @@ def test_parse() -> None:
     assert full == parse_sequential("delta=0.5pp, seed=7,beta=0.1,alpha = 0.01")
     assert full == parse_sequential(str(full))
     assert SPEC == parse_sequential("delta=1pp")
+
+
+BAD = {
+    **dict.fromkeys(
+        ("", "yes", "alpha", "gamma=1", "delta=1pp,"), "is not a list of alpha, beta, delta and seed, e.g."
+    ),
+    "alpha=0": "must have alpha above 0 and at most 0.5, not '0'",
+    "beta=0.6": "must have beta above 0 and at most 0.5, not '0.6'",
+    "alpha=nan": "must have alpha above 0 and at most 0.5, not 'nan'",
+    **{
+        f"delta={size}": f"must have delta in percentage points, above 0 and below 100, e.g. delta=1pp, not '{size}'"
+        for size in ("0.01", "0pp", "100pp", "nanpp", "xpp", "")
+    },
+    "seed=-1": "must have a seed that is a whole number, not '-1'",
+    "seed=1,delta=1pp,seed=2": "must be clear: seed is given twice",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_lists(text: str) -> None:
+    """Everything else is refused, with what would do."""
+    with pytest.raises(ValueError, match="^" + re.escape(BAD[text])):
+        parse_sequential(text)
