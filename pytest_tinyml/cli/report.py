@@ -12,7 +12,7 @@ from pytest_tinyml.errors import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    from pytest_tinyml.stores.archive import RunRecord
+    from pytest_tinyml.stores.archive import Archive, RunRecord
 
 
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
@@ -20,6 +20,8 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     command = commands.add_parser("report", help="make a run's reports again, from the journal alone")
     command.add_argument("run", nargs="?", help="number of a run in the journal (default: the last)")
     command.add_argument("--list", action="store_true", help="list the runs of the journal and do nothing else")
+    command.add_argument("--compare", nargs=2, metavar=("A", "B"),
+                         help="put two runs over the same data beside each other, B measured by A")  # fmt: skip
     command.add_argument("--journal", metavar="FILE", type=Path, default=Path(".tinyml/journal.sqlite"),
                          help="default: .tinyml/journal.sqlite")  # fmt: skip
     command.add_argument("--format", metavar="LIST", default="html",
@@ -49,6 +51,8 @@ def report(options: argparse.Namespace) -> int:
             for run in archive.runs():
                 print(_line(run, archive.answered(run)))
             return 0
+        if options.compare:
+            return _compare(archive, options)
         made = load_report(archive, options.run)
         written = [write_results(options.output, made.results), *write_reports(made, options.output, formats)]
     colour = wants_colour(sys.stdout)
@@ -56,6 +60,25 @@ def report(options: argparse.Namespace) -> int:
         print(painted(line, colour=colour))
     for path in written:
         print(f"  written: {path}")
+    return 0
+
+
+def _compare(archive: Archive, options: argparse.Namespace) -> int:
+    """Write the comparison of two runs, and print it."""
+    from pytest_tinyml.report.comparison import compare_runs, comparison_lines  # noqa: PLC0415 - not for a help text
+    from pytest_tinyml.report.files import load_report, write_whole  # noqa: PLC0415
+    from pytest_tinyml.report.html.compare import write_comparison  # noqa: PLC0415
+
+    if options.run is not None:
+        msg = f"--compare names the runs: leave out {options.run!r}"
+        raise UsageError(msg)
+    first, second = (load_report(archive, which) for which in options.compare)
+    found = compare_runs(first, second)
+    path = options.output / f"compare-{first.run.id}-{second.run.id}.html"
+    write_whole(path, lambda temporary: write_comparison(found, temporary))
+    for line in comparison_lines(found):
+        print(line)
+    print(f"  written: {path}")
     return 0
 
 

@@ -11,7 +11,7 @@ from pytest_tinyml.report.base import Report
 from pytest_tinyml.report.view import results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_tinyml.report.base import Format
@@ -41,10 +41,23 @@ def write_reports(report: Report, folder: Path, formats: Sequence[Format]) -> li
 
 def write_report(report: Report, path: Path, form: Format) -> Path:
     """Write one report; see `write_reports`."""
+    return write_whole(path, lambda temporary: form.writer()(report, temporary))
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file whole or not at all, and return its path.
+
+    Args:
+        path: in a folder that is made if need be.
+        write: writes to the path that it is given, or raises OSError.
+
+    Raises:
+        ReportError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        form.writer()(report, temporary)
+        write(temporary)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_tinyml.stores.archive import Chunk
-
 SHOWN: Final = 24
 """Samples in each of the two galleries."""
 _BINS: Final = 48
@@ -80,14 +78,15 @@ class Digest:
     """One pass over the samples of a run.
 
     Args:
-        results: docs/reference/results.md.
-        wanted: ids to be shown if they differ at all, whatever else does: those with a picture.
+        tensor: the model's output.
+        samples: about how many there will be.
+        classes: the outputs mean classes; they are the values of a regression otherwise.
+        wanted: ids to be shown before others, if they differ at all: those with a picture.
     """
 
-    def __init__(self, results: dict[str, Any], wanted: Iterable[int] = ()) -> None:
+    def __init__(self, tensor: TensorSpec, *, samples: int, classes: bool, wanted: Iterable[int] = ()) -> None:
         """Nothing was added yet."""
-        self.tensor = output_of(results)
-        self.classes = results["model"]["task"] != "regression"
+        self.tensor, self.classes = tensor, classes
         self.quantised = self.tensor.dtype != "float32"
         self.flips: list[Shown] = []
         self.changed: list[Shown] = []
@@ -97,25 +96,16 @@ class Digest:
         # Of a regression, by output: what should come and what came.
         self.scatter: list[list[tuple[float, float]]] = []
         self._wanted = np.fromiter(wanted, dtype=np.int64)
-        self._stride = max(1, -(-int(results["metrics"]["count"] or 1) // _POINTS))
-        self._latency, self._tick = results["latency"], _tick(results)
-        self._edges = _edges(self._latency)
-        self._counts = np.zeros(_BINS, dtype=np.int64)
-        self._slower = 0
+        self._stride = max(1, -(-samples // _POINTS))
 
-    def add(self, chunk: Chunk) -> None:
-        """Add samples in the order of their ids."""
-        if self._edges is not None:
-            low, high = self._edges
-            durations = chunk.ticks * self._tick
-            inside = durations <= high
-            self._counts += np.histogram(durations[inside], bins=_BINS, range=(low, high))[0]
-            self._slower += int((~inside).sum())
-        if not chunk.compared.any():
-            return
-        known = chunk.compared
-        ids, board, host = chunk.ids[known], chunk.board[known], chunk.reference[known]
-        truth = None if chunk.truth is None else chunk.truth[known]
+    def add(
+        self,
+        board: npt.NDArray[Any],
+        host: npt.NDArray[Any],
+        truth: npt.NDArray[Any] | None,
+        ids: npt.NDArray[np.int64],
+    ) -> None:
+        """Add samples, at least one; the arrays are those of `pytest_tinyml.verdict.compare.compare`."""
         size, total = self._differences(board, host)
         self.buckets += np.bincount(self._bucket(size, board, host), minlength=len(_STEPS))
         by_host, by_board = None, None
@@ -203,8 +193,30 @@ class Digest:
         last = max((k for k, (_, number) in enumerate(found) if number), default=0)
         return found[: last + 1]
 
+
+class Durations:
+    """Samples by how long they took, likewise in one pass.
+
+    Args:
+        results: docs/reference/results.md.
+    """
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        """Nothing was added yet."""
+        self._tick, self._edges = _tick(results), _edges(results["latency"])
+        self._counts = np.zeros(_BINS, dtype=np.int64)
+        self._slower = 0
+
+    def add(self, ticks: npt.NDArray[np.int64]) -> None:
+        """Add durations in the board's ticks, int64 [n]."""
+        if self._edges is not None:
+            durations = ticks * self._tick
+            inside = durations <= self._edges[1]
+            self._counts += np.histogram(durations[inside], bins=_BINS, range=self._edges)[0]
+            self._slower += int((~inside).sum())
+
     def histogram(self) -> Histogram | None:
-        """Return how long inferences took; None if the board has no clock, or they all took the same."""
+        """Return what was added; None if the board has no clock, or all took the same."""
         if self._edges is None:
             return None
         return Histogram(low=self._edges[0], high=self._edges[1], counts=self._counts, slower=self._slower)

@@ -47,7 +47,7 @@ def figure(value: float | None, digits: int = 4) -> str:
         return str(value)
     if value == int(value) and abs(value) < 10**9:
         return _minus(f"{value:,.0f}")
-    if abs(value) >= 10 ** (digits - 1):
+    if abs(value) >= min(10**3, 10 ** (digits - 1)):
         return _minus(f"{value:,.0f}")
     return _minus(f"{value:.{digits}g}")
 

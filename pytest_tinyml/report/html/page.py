@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.report.baseline import figures
 from pytest_tinyml.report.html import numbers
-from pytest_tinyml.report.html.digest import Digest
+from pytest_tinyml.report.html.digest import Digest, Durations, output_of
+from pytest_tinyml.report.html.matrices import matrices, paired_matrix, written_out
 from pytest_tinyml.report.html.pictures import data_uri, matrix_uri
-from pytest_tinyml.report.html.plots import (
-    latency_plot,
-    matrices,
-    pace_plot,
-    paired_matrix,
-    scatter_plots,
-    trend_plots,
-    written_out,
-)
+from pytest_tinyml.report.html.plots import latency_plot, pace_plot, scatter_plots, trend_plots
 from pytest_tinyml.report.html.summary import (
     WORDS,
     class_name,
@@ -105,10 +98,15 @@ def html(report: Report) -> str:
     """Return the page."""
     results, archive, run = report.results, report.archive, report.run
     pictures = archive.pictures(run)
-    digest = Digest(results, pictures)
+    classes = results["model"]["task"] != "regression"
+    digest = Digest(output_of(results), samples=results["metrics"]["count"], classes=classes, wanted=pictures)
+    durations = Durations(results)
     for chunk in archive.chunks(run):
-        digest.add(chunk)
-    state, histogram = state_of(results), digest.histogram()
+        durations.add(chunk.ticks)
+        if (both := chunk.compared).any():
+            truth = None if chunk.truth is None else chunk.truth[both]
+            digest.add(chunk.board[both], chunk.reference[both], truth, chunk.ids[both])
+    state, histogram = state_of(results), durations.histogram()
     context = {
         "results": results,
         "run": run,
@@ -118,11 +116,11 @@ def html(report: Report) -> str:
         "unfinished": unfinished(results),
         "problems": problems(results),
         "tiles": tiles(results),
-        "matrices": _matrices(results, digest),
+        "matrices": confusion(results, digest, ("host", "board")),
         "scatter": scatter_plots(digest, targets=results["metrics"]["regression"] is not None),
         "flips": cards(results, digest.flips, pictures),
         "changed": cards(results, digest.changed, pictures),
-        "ranges": _ranges(digest),
+        "ranges": ranges(digest),
         "gates": gate_rows(results),
         "latency_plot": None if histogram is None else latency_plot(histogram, results["latency"]),
         "latency_slower": 0 if histogram is None else histogram.slower,
@@ -158,12 +156,15 @@ def _bars(results: dict[str, Any], one: Shown) -> list[Bar]:
     finite = [value for pair in pairs for value in pair if math.isfinite(value)]
     # Probabilities are shown from 0 to 1, other values from the lowest to the highest.
     low, high = min([0.0, *finite]), max([*finite, 1e-9])
-    if low == 0.0 and high <= 1.0:
-        high = 1.0
+    shares = low == 0.0 and high <= 1.0
+    high = 1.0 if shares else high
     chosen = sorted(range(len(pairs)), key=lambda k: -max((v for v in pairs[k] if math.isfinite(v)), default=low))[
         :_BARS
     ]
     classes = results["model"]["task"] != "regression"
+
+    def text(value: float) -> str:
+        return f"{value:.3f}" if shares and math.isfinite(value) else numbers.figure(value, 3)
 
     def width(value: float) -> float:
         return 100.0 * (value - low) / (high - low) if math.isfinite(value) else 0.0
@@ -171,8 +172,8 @@ def _bars(results: dict[str, Any], one: Shown) -> list[Bar]:
     return [
         Bar(
             name=class_name(results, k) if classes and len(pairs) > 1 else f"output {k}",
-            host=numbers.figure(pairs[k][0], 3),
-            board=numbers.figure(pairs[k][1], 3),
+            host=text(pairs[k][0]),
+            board=text(pairs[k][1]),
             host_width=width(pairs[k][0]),
             board_width=width(pairs[k][1]),
             changed=pairs[k][0] != pairs[k][1],
@@ -181,20 +182,27 @@ def _bars(results: dict[str, Any], one: Shown) -> list[Bar]:
     ]
 
 
-def _matrices(results: dict[str, Any], digest: Digest) -> dict[str, Any] | None:
+def confusion(results: dict[str, Any], digest: Digest, names: tuple[str, str]) -> dict[str, Any] | None:
+    """Return what the template takes for confusion matrices; None if there are no classes, or too many.
+
+    Args:
+        results: its ``metrics``, and ``dataset`` for the names of classes.
+        digest: of the same samples.
+        names: of what is called reference in `results`, and of the other.
+    """
     metrics = results["metrics"]
     if metrics["confusion_board"] is not None:
-        found = matrices(metrics["confusion_reference"], metrics["confusion_board"], results["reference"]["name"])
+        found = matrices(metrics["confusion_reference"], metrics["confusion_board"], names)
     elif digest.host_to_board is not None:
-        found = [paired_matrix(digest.host_to_board)]
+        found = [paired_matrix(digest.host_to_board, names)]
     else:
         return None
     classes = len(found[0].rows)
-    names = [class_name(results, number) for number in range(classes)]
-    return {"all": found, "names": names, "numbers": written_out(classes)}
+    classes_named = [class_name(results, number) for number in range(classes)]
+    return {"all": found, "names": classes_named, "numbers": written_out(classes)}
 
 
-def _ranges(digest: Digest) -> list[tuple[str, int, float]]:
+def ranges(digest: Digest) -> list[tuple[str, int, float]]:
     """Return by how much samples differ: words, count, and the length of a bar by the logarithm of the count."""
     found = digest.ranges()
     most = math.log10(max(number for _, number in found) + 1) or 1.0

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_tinyml.report.html.plots import Cell
+    from pytest_tinyml.report.html.matrices import Cell
 
 _RED, _GREEN, _BLUE, _ORANGE = (205, 43, 49), (24, 132, 82), (37, 99, 235), (224, 90, 10)
 _COLOURS: Final = {"right": _BLUE, "wrong": _ORANGE, "better": _GREEN, "worse": _RED}

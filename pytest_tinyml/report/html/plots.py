@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pytest_tinyml.report.html.numbers import count, figure, percent, short, signed, ticks
+from pytest_tinyml.report.html.numbers import count, figure, percent, short, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_tinyml.report.html.digest import Digest, Histogram
 
-_NUMBERED_CLASSES: Final = 24
 _BINS_OF_TIME: Final = 80
 _HEADROOM: Final = 1.06
 _UNITS: Final = {"us": "µs", "instructions": "instructions"}
@@ -64,26 +63,6 @@ class Plot:
     def path(self) -> str:
         """The line as an SVG path."""
         return "M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in self.line)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A cell of a matrix: what is written, how strong its colour is (0 to 1), and which."""
-
-    text: str
-    heat: float
-    kind: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matrix:
-    """A confusion matrix: one row per class as it should be, one column per class as it was said to be."""
-
-    title: str
-    note: str
-    rows: list[list[Cell]]
-    row_name: str = "label"
-    column_name: str = "predicted"
 
 
 def _place(value: float, low: float, high: float) -> float:
@@ -227,65 +206,3 @@ def trend_plots(history: Sequence[dict[str, Any]], now: dict[str, float | None])
 
 def _name(baseline: dict[str, Any]) -> str:
     return f"#{baseline.get('number', '')}"
-
-
-def matrices(host: list[list[int]], board: list[list[int]], reference: str) -> list[Matrix]:
-    """Return board, host and their difference, for the host's runtime of that name."""
-    numbers = np.array(host), np.array(board)
-    difference = numbers[1] - numbers[0]
-    total = int(np.abs(difference).sum())
-    same = "The same in every cell." if not total else "Board less host: better is green, worse is red."
-    return [
-        Matrix(title="Board", note="What the board said.", rows=_confused(numbers[1])),
-        Matrix(title="Host", note=f"What {reference} said.", rows=_confused(numbers[0])),
-        Matrix(title="Difference", note=same, rows=_differing(difference)),
-    ]
-
-
-def paired_matrix(table: Any) -> Matrix:  # noqa: ANN401 - int64 [C, C]
-    """Return the classes by the host against those by the board, for data without labels."""
-    return Matrix(
-        title="Host and board",
-        note="There are no labels: rows are what the host said.",
-        rows=_confused(np.asarray(table)),
-        row_name="host",
-        column_name="board",
-    )
-
-
-def _confused(table: Any) -> list[list[Cell]]:  # noqa: ANN401 - int64 [C, C]
-    """Colour the diagonal by recall, and errors by the root of their share, so that single ones are seen."""
-    sums = np.maximum(table.sum(axis=1, keepdims=True), 1)
-    shares = table / sums
-    return [
-        [
-            Cell(
-                text=f"{int(value):,}" if value else "",
-                heat=float(shares[row, column] if row == column else min(1.0, (shares[row, column] * 4.0) ** 0.5)),
-                kind="right" if row == column else "wrong",
-            )
-            for column, value in enumerate(line)
-        ]
-        for row, line in enumerate(table)
-    ]
-
-
-def _differing(difference: Any) -> list[list[Cell]]:  # noqa: ANN401 - int64 [C, C]
-    most = max(int(np.abs(difference).max()), 1)
-    return [
-        [
-            Cell(
-                text=signed(int(value)),
-                heat=0.25 + 0.75 * (abs(int(value)) / most) ** 0.5 if value else 0.0,
-                # More on the diagonal is better, more beside it is worse.
-                kind="better" if (value > 0) == (row == column) else "worse",
-            )
-            for column, value in enumerate(line)
-        ]
-        for row, line in enumerate(difference)
-    ]
-
-
-def written_out(classes: int) -> bool:
-    """Return whether a matrix of so many classes can be read as numbers; otherwise it is a picture."""
-    return classes <= _NUMBERED_CLASSES

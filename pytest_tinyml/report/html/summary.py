@@ -100,16 +100,10 @@ def _quality(metrics: dict[str, Any], data: dict[str, Any]) -> list[Tile]:
             Tile(
                 name="Top-1 on the board",
                 value=percent(metrics["top1_board"]),
-                note=f"{percent(interval.low)} to {percent(interval.high)}, at {CONFIDENCE:.0%} confidence",
+                note=f"{percent(interval.low)} to {percent(interval.high)}, at {CONFIDENCE * 100:.0f} % confidence",
             )
         )
-        change = metrics["top1_board"] - metrics["top1_reference"]
-        found.append(
-            Tile(
-                name="Top-1 on the host", value=percent(metrics["top1_reference"]), note=f"board {points(change)}",
-                good=None if not change else change > 0,
-            )
-        )  # fmt: skip
+        found.append(Tile(name="Top-1 on the host", value=percent(metrics["top1_reference"]), note=_beside(metrics)))
     if fits is not None:
         for name, key in (("RMSE", "rmse"), ("Largest error", "max_error"), ("R²", "r2")):
             note = f"host {figure(fits['reference'][key])}"
@@ -127,6 +121,15 @@ def _quality(metrics: dict[str, Any], data: dict[str, Any]) -> list[Tile]:
         exact = metrics["bit_exact_ratio"]
         found.append(Tile(name="Same bytes as the host", value=percent(exact), note=most))
     return found
+
+
+def _beside(metrics: dict[str, Any]) -> str:
+    """Say how many more or less the board has right than the host."""
+    more = metrics["correct_board"] - metrics["correct_reference"]
+    if not more:
+        return f"{count(metrics['correct_board'])} right on both"
+    change = points(metrics["top1_board"] - metrics["top1_reference"])
+    return f"the board has {abs(more):,} {'more' if more > 0 else 'fewer'} right: {change}"
 
 
 def _speed(latency: dict[str, Any], throughput: dict[str, Any]) -> list[Tile]:
