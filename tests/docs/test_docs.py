@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_tinyml.cli import parser
-from pytest_tinyml.shell.options import OPTIONS
+from pytest_tinyml.shell.options import _PORT_OPTIONS
 from tests.docs.snippets import PAGES, ROOT, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.projects import Project
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
@@ -35,13 +37,12 @@ def test_links(page: Path) -> None:
 
 
 @pytest.mark.parametrize("code", list(examples()))
-def test_example(code: str, pytester: pytest.Pytester) -> None:
+def test_example(code: str, project: Project) -> None:
     """Every example runs: tests on the native board, anything else as a program whose hook is called."""
+    pytester = project.pytester
     if "def test_" in code:
-        pytester.makepyfile(code)
-        done = pytester.runpytest_subprocess(
-            "--board", "native", "--tinyml-model", "s1-ptq", "--tinyml-limit", "500", "test_example.py"
-        )
+        path = pytester.makepyfile(code)
+        done = project.run("--board", "native", "--tinyml-model", "s1-ptq", "--tinyml-limit", "500", str(path))
         assert 0 == done.ret
         assert 0 == done.parseoutcomes().get("skipped", 0)
         return
@@ -55,16 +56,15 @@ def test_example(code: str, pytester: pytest.Pytester) -> None:
     assert 0 == pytester.runpython(pytester.makepyfile(example=code)).ret
 
 
-def test_options_are_documented() -> None:
-    """The table of options has every option, with its default, and no other."""
+def test_options_are_documented(request: pytest.FixtureRequest) -> None:
+    """The table of options has every option that the plugin declares, wherever it does so, and no other."""
     page = (ROOT / "docs/reference/plugin.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(--[\w-]+)[^`]*` \|.*\|([^|]*)\|$", page, re.MULTILINE))
-    assert {"--board", "--tinyml-fresh", *(option.flag for option in OPTIONS)} == set(rows)
-    for option in OPTIONS:
-        if isinstance(option.default, int | float | str | Path):
-            assert (
-                f"{option.default:g}" if isinstance(option.default, float) else str(option.default) in rows[option.flag]
-            )
+    (table,) = re.findall(r"<!-- generated from the code: options .*?<!-- end of options -->", page, re.DOTALL)
+    group = request.config._parser.getgroup("tinyml")
+    declared = {name for option in group.options for name in option.names()}
+    assert {name for name in declared if name not in _PORT_OPTIONS} == set(
+        re.findall(r"^\| `(--[\w-]+)", table, re.MULTILINE)
+    )
 
 
 def test_commands_are_documented() -> None:

@@ -18,6 +18,7 @@ from tests.docs.snippets import PAGES, ROOT, blocks
 from tests.http.test_http_client import INVITATION, TIMEOUT_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy.typing as npt
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PROSE: Final = frozenset({"", "console", "python", "text"})
 """Output, and what other tests read: `test_commands` and `test_docs`."""
+DATA: Final[dict[str, Callable[[str], Any]]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 SAMPLES: Final = 40
 
 
@@ -41,7 +43,7 @@ def written(*languages: str) -> list[Any]:
 
 def test_every_language_is_read() -> None:
     """There is no block in a language that no test reads, and no code that is taken for output."""
-    known = PROSE | {"sh", "bash", "toml", "yaml", "json"}
+    known = PROSE | DATA.keys() | {"sh", "bash"}
     found = {language for page in PAGES for language, _ in blocks(page) if not language.startswith("{")}
     assert set() == found - known
 
@@ -53,16 +55,10 @@ def test_shell(text: str) -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
-@pytest.mark.parametrize("text", written("json"))
-def test_json(text: str) -> None:
-    """JSON can be read."""
-    assert json.loads(text)
-
-
-@pytest.mark.parametrize("text", written("yaml"))
-def test_yaml(text: str) -> None:
-    """YAML can be read."""
-    assert yaml.safe_load(text)
+@pytest.mark.parametrize(("language", "text"), [pair for page in PAGES for pair in blocks(page) if pair[0] in DATA])
+def test_data(language: str, text: str) -> None:
+    """What is data can be read."""
+    assert DATA[language](text)
 
 
 @pytest.mark.parametrize("text", written("toml"))
