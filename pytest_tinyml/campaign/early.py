@@ -90,7 +90,7 @@ class EarlyStop:
     def advance(self, run: RunJournal, reference: ReferenceRun) -> bool:
         """Go on with the samples that are known by now; returns whether the verdict is certain.
 
-        Costs about 0.1 ms per 28,000 samples, and as much per thousand new ones.
+        Of 28,000 samples it costs 0.2 ms, and 0.7 ms more per thousand that are new.
         """
         if self.certain or self._test.seen == len(self.order):
             return self.certain

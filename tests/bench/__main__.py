@@ -9,6 +9,7 @@ from tests.bench import (
     bench_emulated,
     bench_http,
     bench_references,
+    bench_sequential,
     bench_serial,
     bench_startup,
     bench_systems,
@@ -25,6 +26,7 @@ ALL = (
     bench_http,
     bench_references,
     bench_serial,
+    bench_sequential,
     bench_startup,
 )
 
