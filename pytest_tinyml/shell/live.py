@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_tinyml.errors import UsageError
 from pytest_tinyml.report.live import LiveServer
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from pytest_tinyml.shell.session import Session
 
 _ENDS: Final = {pytest.ExitCode.OK: "passed", pytest.ExitCode.TESTS_FAILED: "failed"}
@@ -36,15 +39,22 @@ class LivePage:
         """Say where the page is, as early as possible: somebody will want to open it."""
         if self._config.option.collectonly:
             return []
-        self._server.start()
         self._told = True
         return [f"tinyml: live page {self._server.url}"]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self) -> None:
-        """Show the runs, which are known now; a session that is told to be quiet says where, too."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionstart(self) -> Generator[None]:
+        """Listen before anything else is begun; show the runs as soon as they are known.
+
+        A session that is told to be quiet says where the page is, too: without its address there is none.
+        """
         if self._config.option.collectonly:
-            return
+            return (yield)
+        try:
+            self._server.start()
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+        yield
         self._server.show(self._session.harnesses)
         if not self._told:
             (line,) = self.pytest_report_header()
@@ -53,6 +63,7 @@ class LivePage:
                 sys.stderr.write(f"{line}\n")
             else:
                 reporter.write_line(line)
+        return None
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

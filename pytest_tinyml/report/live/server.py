@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import socket
 import threading
@@ -65,7 +66,8 @@ class LiveServer:
             try:
                 self._thread.start(self._host, self._port)
             except OSError as error:
-                reason = error.strerror or str(error)
+                # asyncio's own text repeats the address.
+                reason = os.strerror(code) if (code := error.errno or 0) > 0 else str(error)
                 msg = (
                     f"--tinyml-live: cannot listen on {self._host}:{self._port}: {reason}; without a port, any free one"
                 )

@@ -1,0 +1,316 @@
+"""The live page in a browser: what it shows, that it comes back, and that it does no harm."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import pytest
+
+from pytest_tinyml.records import Dataset
+from pytest_tinyml.report.live import LiveServer
+from tests.browser import DESKTOP, PHONE
+from tests.live.made import MadeRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.browser import OpenTab, Tab
+
+pytestmark = pytest.mark.xdist_group("browser")
+PERIOD_S: Final = 0.05
+WAIT_MS: Final = 15_000
+HOSTILE: Final = "<img src=x onerror=alert(1)><script>document.title='taken'</script>"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LiveServer]]:
+    """Serve runs until the test is over."""
+    servers: list[LiveServer] = []
+
+    def start(*runs: MadeRun, title: str = "s0-made on native, mnist-28k") -> LiveServer:
+        server = LiveServer(title=title, period_s=PERIOD_S)
+        servers.append(server)
+        server.start()
+        server.show(runs)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def wait(tab: Tab, selector: str, text: str) -> None:
+    """Wait until an element has a text in it."""
+    tab.page.locator(selector).filter(has_text=re.compile(re.escape(text))).first.wait_for(timeout=WAIT_MS)
+
+
+def words(tab: Tab, selector: str) -> str:
+    """Return the text of an element, in one line."""
+    return " ".join(tab.page.locator(selector).inner_text().split())
+
+
+def tiles(tab: Tab) -> dict[str, str]:
+    """Return the figures by name."""
+    rows: list[list[str]] = tab.page.eval_on_selector_all(
+        ".tile", "all => all.map(tile => [tile.children[0].innerText, tile.children[1].innerText])"
+    )
+    return dict(rows)
+
+
+def halfway(**more: Any) -> MadeRun:
+    """Return a run with 100 of 200 samples answered, by two boards."""
+    run = MadeRun(200, flips=6, boards=("native#0", "native#1"), **more)
+    run.start()
+    for _ in range(5):
+        run.answer(15)
+        run.answer(5, board=1)
+    run.campaign.queue.lease("native#0", 30)
+    run.happen("native#1", "restart", "crashed on sample 4")
+    return run
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")]
+)
+def test_a_run_that_is_on_its_way(
+    open_tab: OpenTab, serve: Callable[..., LiveServer], width: int, scheme: Literal["light", "dark"]
+) -> None:
+    """All there is to see is there, readable for everybody, and nothing is asked of anybody else."""
+    run = halfway()
+    server = serve(run)
+    tab = open_tab(server.url, width=width, scheme=scheme)
+    wait(tab, "#word", "50 %")
+    assert "50 % · s0-made on native" == tab.page.title()
+    assert words(tab, "#lead").startswith("100 of 200 samples answered, about ")
+    flips = int((run.board[:100] != run.host[:100]).any(1).sum())
+    shown = tiles(tab)
+    assert (str(flips), str(flips), f"{100 - flips}.00 %", "100") == (
+        shown["Label flips"],
+        shown["Other outputs"],
+        shown["Agreement so far"],
+        shown["Answered"],
+    )
+    assert flips == tab.page.locator("#flips li").count() > 0
+    assert 12 == tab.page.locator("#recent li").count()
+    loaded = "all => all.map(image => image.complete && image.naturalWidth == 28 && image.alt.startsWith('sample '))"
+    assert [True] * (12 + flips) == tab.page.eval_on_selector_all("#flips img, #recent img", loaded)
+    rows = tab.page.eval_on_selector_all(
+        "#boards tr", "all => all.map(row => [0, 1, 2, 3, 4, 6].map(k => row.cells[k].textContent))"
+    )
+    assert [
+        ["native#0 none", "streaming", "75", "75 %", "30", "0"],
+        ["native#1 none", "streaming", "25", "25 %", "0", "1"],
+    ] == rows
+    assert 3 == tab.page.locator("#curves .plot").count()
+    assert "native#1: restart crashed on sample 4" in words(tab, "#events")
+    assert [] == tab.errors
+    assert {server.url, *(f"{server.url}{name}" for name in ("style.css", "live.css", "live.js", "events"))} == set(
+        tab.requests
+    )
+    assert [] == tab.inaccessible()
+    assert 0 == tab.overflow_px()
+
+
+def test_the_page_follows_the_run_to_its_end(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """From before the first sample to the verdict, which stays when nobody serves the page any more."""
+    run = MadeRun(60, flips=0)
+    server = serve(run)
+    tab = open_tab(server.url)
+    wait(tab, "#word", "Waiting")
+    run.connect()
+    wait(tab, "#word", "Checking")
+    run.start()
+    run.answer(30, compared=False)
+    wait(tab, "#word", "50 %")
+    run.answer(30, compared=False)
+    wait(tab, "#word", "Comparing")
+    run.campaign.reference.scores[:] = run.host
+    run.campaign.reference.done[:] = True
+    wait(tab, "#flips", "None among the 60 that were compared.")
+    run.conclude()
+    server.close("passed")
+    wait(tab, "#line-text", "session over: passed")
+    wait(tab, "#word", "Passed")
+    assert "60 of 60 samples answered: top-1" in words(tab, "#lead")
+    assert "100.00 %" == tiles(tab)["Agreement"]
+    assert "60" == tiles(tab)["Answered"]
+    # Nobody is asked again: the events were asked for once, and there is no error.
+    tab.page.wait_for_timeout(1500)
+    assert 1 == [asked.rpartition("/")[2] for asked in tab.requests].count("events")
+    assert [] == tab.errors
+
+
+def test_a_failed_run_says_why(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """What failed stands on top."""
+    run = halfway()
+    run.answer(100)
+    run.conclude("test_accuracy: top-1 is 0.93, below 0.99", "2 label flips")
+    tab = open_tab(serve(run).url)
+    wait(tab, "#word", "Failed")
+    assert ["test_accuracy: top-1 is 0.93, below 0.99", "2 label flips"] == tab.page.locator(
+        "#problems li"
+    ).all_inner_texts()
+    assert [] == tab.inaccessible()
+
+
+def test_loading_the_page_again_changes_nothing(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """Everything is there as before, curves and all."""
+    run = halfway()
+    tab = open_tab(serve(run).url)
+    wait(tab, "#word", "50 %")
+    parts = ("#boards", "#flips", "#recent", "#facts")
+    # A curve has two points at least.
+    run.answer(10)
+    wait(tab, "#word", "55 %")
+    before = [words(tab, part) for part in parts]
+    curve = tab.page.locator("#curves .curve").first.get_attribute("d")
+    tab.page.reload()
+    wait(tab, "#word", "55 %")
+    assert before == [words(tab, part) for part in parts]
+    assert curve == tab.page.locator("#curves .curve").first.get_attribute("d")
+    run.answer(20)
+    wait(tab, "#word", "65 %")
+    assert [] == tab.errors
+
+
+class Relay:
+    """Stands between browser and server, and can be cut."""
+
+    def __init__(self, port: int) -> None:
+        """Listen."""
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to))
+                self._sockets += [client, server]
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        """End all connections."""
+        for end in self._sockets:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self._sockets.clear()
+
+    def close(self) -> None:
+        """End everything."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+
+def test_a_lost_connection_comes_back(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """The page says that it has lost the session, and catches up when it is there again."""
+    run = halfway()
+    server = serve(run)
+    port = server.url.split(":")[2].split("/")[0]
+    relay = Relay(int(port))
+    try:
+        tab = open_tab(server.url.replace(port, str(relay.port)))
+        wait(tab, "#word", "50 %")
+        relay.cut()
+        wait(tab, "#line-text", "connection lost")
+        assert "50 %" == words(tab, "#word")
+        run.answer(40)
+        wait(tab, "#word", "70 %")
+        wait(tab, "#line-text", "live")
+        assert 2 <= [asked.rpartition("/")[2] for asked in tab.requests].count("events")
+        server.close("passed")
+        wait(tab, "#line-text", "session over")
+    finally:
+        relay.close()
+
+
+def test_several_runs(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """The one at work is shown, until somebody chooses another; the choice survives a reload."""
+    first, second = MadeRun(40, name="native", flips=0), MadeRun(40, name="tflm", flips=0)
+    first.start()
+    first.answer(10)
+    tab = open_tab(serve(first, second, title="s0-made on native, tflm").url)
+    wait(tab, "#word", "25 %")
+    assert ["native", "tflm"] == [text.split(",")[0].strip() for text in tab.page.locator("#runs a").all_inner_texts()]
+    first.answer(30)
+    first.conclude()
+    second.start()
+    second.answer(30)
+    wait(tab, "#word", "75 %")
+    assert "75 % · s0-made on tflm" == tab.page.title()
+    tab.page.locator("#runs a").first.click()
+    wait(tab, "#word", "Passed")
+    tab.page.reload()
+    wait(tab, "#word", "Passed")
+    assert [] == tab.inaccessible()
+    assert [] == tab.errors
+
+
+def test_words_of_strangers_are_words(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """Names and messages come from files, boards and tests: none of them becomes a part of the page."""
+    run = halfway(name=HOSTILE)
+    run.campaign.model = replace(run.campaign.model, name=HOSTILE)
+    run.campaign.dataset = replace(run.campaign.dataset, name=HOSTILE, class_names=(HOSTILE,) * 10)
+    for board in run.campaign.bench.boards:
+        run.campaign.works[HOSTILE] = run.campaign.works[board.name]
+        board.name = HOSTILE
+    run.happen(HOSTILE, HOSTILE, HOSTILE)
+    run.failures.append(HOSTILE)
+    run.current = f"suite.py::{HOSTILE}"
+    tab = open_tab(serve(run, MadeRun(20, name=HOSTILE), title=HOSTILE).url)
+    wait(tab, "#problems", HOSTILE)
+    wait(tab, "#recent", HOSTILE)
+    wait(tab, "#boards", HOSTILE)
+    wait(tab, "#events", HOSTILE)
+    wait(tab, "#session", HOSTILE)
+    assert 0 == tab.page.locator("img[src=x]").count()
+    assert 1 == tab.page.locator("script").count()
+    assert HOSTILE in tab.page.title()
+    assert [] == tab.errors
+    assert 5 == len(set(tab.requests))
+
+
+def test_a_regression(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """Values in place of classes: an error in place of an accuracy, no flips, and no pictures of what is none."""
+    rng = np.random.default_rng(2)
+    data = Dataset(
+        name="made",
+        images=rng.normal(size=(50, 6)).astype(np.float32),
+        labels=None,
+        targets=rng.normal(size=(50, 2)),
+        sha256="",
+    )
+    run = MadeRun(50, dataset=data, task="regression")
+    run.start()
+    for _ in range(4):
+        run.answer(10)
+    tab = open_tab(serve(run).url)
+    wait(tab, "#word", "80 %")
+    shown = tiles(tab)
+    assert {"Root mean square error so far", "Agreement so far", "Other outputs"} <= set(shown)
+    assert {"Top-1 so far", "Label flips"}.isdisjoint(shown)
+    assert not tab.page.locator("#flips-part").is_visible()
+    assert (12, 0) == (tab.page.locator("#recent li").count(), tab.page.locator("#recent img").count())
+    assert [] == tab.errors
+    assert [] == tab.inaccessible()
