@@ -10,6 +10,7 @@ import numpy as np
 from pytest_tinyml.errors import UsageError
 from pytest_tinyml.records import TensorSpec
 from pytest_tinyml.report.baseline import figures
+from pytest_tinyml.report.html.numbers import probability
 from pytest_tinyml.report.metrics import metrics
 from pytest_tinyml.report.statistics import statistics
 from pytest_tinyml.stores.archive import CHUNK
@@ -259,5 +260,5 @@ def sentence(found: RunComparison) -> str:
     if test is None:
         return f"{flips}; without labels nobody can say which are right."
     told = {"noise": "noise", "regression": "a regression", "improvement": "an improvement"}[test["verdict"]]
-    sure = f"at an error rate of {test['alpha']:.0%} (exact McNemar test, p = {test['p']:.2g})"
+    sure = f"at an error rate of {test['alpha']:.2g} (exact McNemar test, {probability(test['p'])})"
     return f"{flips}: {test['worse']:,} became wrong, {test['better']:,} became right. That is {told} {sure}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_tinyml.report.comparison import pairs, sentence
 from pytest_tinyml.report.html.digest import Digest
 from pytest_tinyml.report.html.numbers import count, figure, percent, points
-from pytest_tinyml.report.html.page import cards, confusion, environment, ranges
+from pytest_tinyml.report.html.page import cards, confusion, environment, ranges, write_page
 from pytest_tinyml.report.html.plots import scatter_plots
 from pytest_tinyml.report.html.summary import Tile, class_rows, state_of
 
@@ -27,7 +27,7 @@ _WORDS: Final[dict[Finding, tuple[str, str]]] = {
 
 def write_comparison(found: RunComparison, path: Path) -> None:
     """Write the page; raises OSError."""
-    path.write_text(comparison_html(found), encoding="utf-8")
+    write_page(comparison_html(found), path)
 
 
 def comparison_html(found: RunComparison) -> str:
@@ -42,6 +42,10 @@ def comparison_html(found: RunComparison) -> str:
     results = second.results | {"metrics": numbers, "statistics": found.statistics}
     results["model"] = results["model"] | {"output": {"dtype": found.tensor.dtype}}
     names = (f"run {first.run.id}", f"run {second.run.id}")
+    matrices = confusion(results, digest, names)
+    if matrices is not None and len(matrices["all"]) > 1:
+        # In the order of time.
+        matrices["all"][:2] = matrices["all"][1::-1]
     state, word = _WORDS[found.finding]
     context = {
         "found": found,
@@ -52,7 +56,7 @@ def comparison_html(found: RunComparison) -> str:
         "sentence": sentence(found),
         "unfinished": [one.run.id for one in (first, second) if state_of(one.results) == "unfinished"],
         "tiles": _tiles(numbers),
-        "matrices": confusion(results, digest, names),
+        "matrices": matrices,
         "scatter": scatter_plots(digest, targets=numbers["regression"] is not None),
         "flips": cards(results, digest.flips, pictures),
         "changed": cards(results, digest.changed, pictures),

@@ -82,20 +82,39 @@ class Digest:
         samples: about how many there will be.
         classes: the outputs mean classes; they are the values of a regression otherwise.
         wanted: ids to be shown before others, if they differ at all: those with a picture.
+        news: ids of samples with another class than in a baseline.
+
+    Attributes:
+        news: some of those.
+        flips: samples with another class on the board than on the host.
+        changed: samples of one class whose outputs differ.
+        wrong: samples with a picture that both get wrong in the same way.
+        buckets: int64, samples by their largest difference; see `ranges`.
+        host_to_board: int64 [C, C], row: class by the host, column: by the board; None for a regression.
+        scatter: of a regression, by output: what should come and what came.
     """
 
-    def __init__(self, tensor: TensorSpec, *, samples: int, classes: bool, wanted: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        tensor: TensorSpec,
+        *,
+        samples: int,
+        classes: bool,
+        wanted: Iterable[int] = (),
+        news: Iterable[int] = (),
+    ) -> None:
         """Nothing was added yet."""
         self.tensor, self.classes = tensor, classes
         self.quantised = self.tensor.dtype != "float32"
+        self.news: list[Shown] = []
         self.flips: list[Shown] = []
         self.changed: list[Shown] = []
+        self.wrong: list[Shown] = []
         self.buckets = np.zeros(len(_STEPS), dtype=np.int64)
-        # Row: class by the host; column: by the board.
         self.host_to_board: npt.NDArray[np.int64] | None = None
-        # Of a regression, by output: what should come and what came.
         self.scatter: list[list[tuple[float, float]]] = []
         self._wanted = np.fromiter(wanted, dtype=np.int64)
+        self._news = np.fromiter(news, dtype=np.int64)
         self._stride = max(1, -(-samples // _POINTS))
 
     def add(
@@ -108,11 +127,13 @@ class Digest:
         """Add samples, at least one; the arrays are those of `pytest_tinyml.verdict.compare.compare`."""
         size, total = self._differences(board, host)
         self.buckets += np.bincount(self._bucket(size, board, host), minlength=len(_STEPS))
-        by_host, by_board = None, None
+        by_host, by_board, wrong = None, None, np.zeros(len(ids), dtype=np.bool_)
         if self.classes:
             by_host, by_board = predictions(host, self.tensor), predictions(board, self.tensor)
             self._pair(by_host, by_board)
             flipped = by_host != by_board
+            if truth is not None:
+                wrong = (by_board != truth) & ~flipped
         else:
             flipped = np.zeros(len(ids), dtype=np.bool_)
             self._plot(ids, board, host, truth)
@@ -133,6 +154,8 @@ class Digest:
         pictured = np.isin(ids, self._wanted)
         self.flips = self._best(self.flips, flipped, size, total, pictured, shown)
         self.changed = self._best(self.changed, (size > 0) & ~flipped, size, total, pictured, shown)
+        self.wrong = self._best(self.wrong, wrong & pictured, size, total, pictured, shown)
+        self.news = self._best(self.news, np.isin(ids, self._news), size, total, pictured, shown)
 
     def _best(self, kept: list[Shown], which: Any, size: Any, total: Any, pictured: Any, shown: Any) -> list[Shown]:  # noqa: ANN401 - arrays, and a closure over them
         """Return the samples to be shown: those with a picture first, then by how much they changed."""

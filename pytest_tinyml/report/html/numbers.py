@@ -8,6 +8,7 @@ from typing import Final
 
 ABSENT: Final = "\N{EN DASH}"
 _KIB: Final = 1024
+_SMALL: Final = 0.001
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 
@@ -37,6 +38,11 @@ def points(value: float | None) -> str:
 def signed(value: int) -> str:
     """Return a whole number with its sign; nothing for 0."""
     return _minus(f"{value:+,}") if value else ""
+
+
+def probability(value: float) -> str:
+    """Return a p value; very small ones are only said to be so."""
+    return f"p = {value:.2g}" if value >= _SMALL else f"p < {_SMALL}"
 
 
 def figure(value: float | None, digits: int = 4) -> str:

@@ -41,6 +41,7 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _BARS: Final = 10
 """Score bars of a sample: of more classes, those with the highest."""
 _MARKED_FAULTS: Final = 12
+_CONTROL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +79,11 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "percent", "points", "figure", "size", "duration", "moment", "short"):
+    for name in ("count", "percent", "points", "figure", "size", "duration", "moment", "short", "probability"):
         made.filters[name] = getattr(numbers, name)
     made.filters["json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     made.globals["matrix_uri"] = matrix_uri
@@ -91,7 +93,17 @@ def environment() -> jinja2.Environment:
 
 def write_html(report: Report, path: Path) -> None:
     """Write the report; raises OSError."""
-    path.write_text(html(report), encoding="utf-8")
+    write_page(html(report), path)
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page; what is no character, e.g. in a broken file name, becomes a question mark."""
+    path.write_text(page, encoding="utf-8", errors="replace")
+
+
+def _printable(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """Take control characters out of what a board or a file may have said."""
+    return value.translate(_CONTROL) if type(value) is str else value
 
 
 def html(report: Report) -> str:
@@ -99,7 +111,13 @@ def html(report: Report) -> str:
     results, archive, run = report.results, report.archive, report.run
     pictures = archive.pictures(run)
     classes = results["model"]["task"] != "regression"
-    digest = Digest(output_of(results), samples=results["metrics"]["count"], classes=classes, wanted=pictures)
+    digest = Digest(
+        output_of(results),
+        samples=results["metrics"]["count"],
+        classes=classes,
+        wanted=pictures,
+        news=(results.get("baseline") or {}).get("flips_new") or (),
+    )
     durations = Durations(results)
     for chunk in archive.chunks(run):
         durations.add(chunk.ticks)
@@ -118,6 +136,8 @@ def html(report: Report) -> str:
         "tiles": tiles(results),
         "matrices": confusion(results, digest, ("host", "board")),
         "scatter": scatter_plots(digest, targets=results["metrics"]["regression"] is not None),
+        "news": cards(results, digest.news, pictures),
+        "wrong": cards(results, digest.wrong, pictures),
         "flips": cards(results, digest.flips, pictures),
         "changed": cards(results, digest.changed, pictures),
         "ranges": ranges(digest),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pytest_tinyml.report.html.numbers import ABSENT, count, duration, figure, percent, points, size
+from pytest_tinyml.report.html.numbers import ABSENT, count, duration, figure, percent, points, probability, size
 from pytest_tinyml.verdict.stats import CONFIDENCE, wilson
 
 State = Literal["passed", "failed", "unfinished"]
@@ -189,8 +189,8 @@ def _finding(test: dict[str, Any] | None) -> str:
         return ABSENT
     if not test["better"] and not test["worse"]:
         return "none"
-    sure = f"p = {test['p_adjusted']:.2g}" if test["significant"] else "noise"
-    return f"{test['worse']:,} worse, {test['better']:,} better: {sure}"
+    sure = f", {probability(test['p_adjusted'])}" if test["significant"] else ": noise"
+    return f"{test['worse']:,} worse, {test['better']:,} better{sure}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
