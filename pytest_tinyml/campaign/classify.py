@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.campaign.causes import Cause
     from pytest_tinyml.campaign.constants import Constants, Fitter, Guess
     from pytest_tinyml.campaign.culprit import Search
-    from pytest_tinyml.campaign.probe import Clock, Probe
+    from pytest_tinyml.campaign.probe import Probe, TimeLimit
     from pytest_tinyml.engines.truncate import Point
     from pytest_tinyml.records import Model
 
@@ -33,16 +33,16 @@ class Classifier:
         probe: asks boards.
         search: that found the operator.
         ids: samples.
-        clock: says whether there is time for another experiment.
+        limit: says whether there is time for another experiment.
         say: told of every step.
     """
 
     def __init__(
-        self, probe: Probe, search: Search, ids: Sequence[int], clock: Clock, say: Callable[[str], None]
+        self, probe: Probe, search: Search, ids: Sequence[int], limit: TimeLimit, say: Callable[[str], None]
     ) -> None:
         """Ask nothing yet."""
         self._probe, self._search, self._ids = probe, search, tuple(ids)
-        self._clock, self._say = clock, say
+        self._limit, self._say = limit, say
 
     def classify(self, point: Point, model: Model, difference: Difference, flips: int) -> tuple[Cause, str]:
         """Return a cause and why it is that.
@@ -126,7 +126,7 @@ class Classifier:
         if constants.weights is None:
             return "kernel", f"{point.kind} has no constants, and its inputs are the same"
         others = constants.others()
-        if not others or not self._clock.allows():
+        if not others or not self._limit.allows():
             return "operator", "there was no time to try it with other constants"
         other = changed(model, others, f"{model.name}-others", self._probe.folder / "cut")
         try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from pytest_tinyml.campaign.probe import Clock, Probe
+    from pytest_tinyml.campaign.probe import Probe, TimeLimit
     from pytest_tinyml.records import Model
 
 
@@ -28,7 +28,7 @@ class Search:
     Args:
         probe: asks boards.
         ids: samples.
-        clock: says whether there is time for another step.
+        limit: says whether there is time for another step.
         say: told of every step, in a line.
 
     Attributes:
@@ -38,7 +38,7 @@ class Search:
         complete: the search came to an end; False while it has not, and when there was no time left.
     """
 
-    def __init__(self, probe: Probe, ids: Sequence[int], clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(self, probe: Probe, ids: Sequence[int], limit: TimeLimit, say: Callable[[str], None]) -> None:
         """Ask nothing yet.
 
         Raises:
@@ -49,7 +49,7 @@ class Search:
         self.reasons: dict[int, str] = {}
         self.complete = False
         self._by_tensor = {point.tensor: point for point in self.points}
-        self._probe, self._ids, self._clock, self._say = probe, tuple(ids), clock, say
+        self._probe, self._ids, self._limit, self._say = probe, tuple(ids), limit, say
 
     def model(self, point: Point) -> Model:
         """Return the model cut at a point; see `truncate.cut`."""
@@ -71,7 +71,7 @@ class Search:
             if not (left or unsure):
                 self.complete = True
                 return target
-            if not self._clock.allows():
+            if not self._limit.allows():
                 return target
             point = left[len(left) // 2] if left else unsure[0]
             before = {earlier.tensor for earlier in self._before(point)}

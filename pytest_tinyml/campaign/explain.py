@@ -15,7 +15,7 @@ from pytest_tinyml.campaign.behaviour import check_input, check_repeats
 from pytest_tinyml.campaign.causes import Difference
 from pytest_tinyml.campaign.classify import Classifier
 from pytest_tinyml.campaign.culprit import Search, described, host_scores
-from pytest_tinyml.campaign.probe import Clock, Probe
+from pytest_tinyml.campaign.probe import Probe, TimeLimit
 from pytest_tinyml.campaign.symptom import SAMPLES
 from pytest_tinyml.errors import IdentityError, TinymlError
 
@@ -110,7 +110,7 @@ class Explainer:
     ) -> None:
         """Start nothing."""
         self._probe = Probe(plan, folder, timeout_s=timeout_s, reflash=reflash)
-        self._clock, self._say = Clock(limit_s), say
+        self._limit, self._say = TimeLimit(limit_s), say
         self._steps: list[str] = []
 
     def explain(self, symptom: Symptom) -> Explanation:
@@ -123,7 +123,7 @@ class Explainer:
             found = Explanation(cause=None, text=f"no cause was found: {str(error).splitlines()[0]}", complete=False)
         finally:
             self._probe.close()
-        return replace(found, steps=tuple(self._steps), seconds=round(self._clock.seconds, 2))
+        return replace(found, steps=tuple(self._steps), seconds=round(self._limit.seconds, 2))
 
     def _note(self, text: str) -> None:
         self._steps.append(text)
@@ -156,7 +156,7 @@ class Explainer:
         return self._culprit(symptom, ids, whole)
 
     def _culprit(self, symptom: Symptom, ids: tuple[int, ...], whole: Difference) -> Explanation:
-        search = Search(self._probe, ids, self._clock, self._note)
+        search = Search(self._probe, ids, self._limit, self._note)
         search.found[search.points[-1].tensor] = whole
         point = search.run()
         difference = search.found[point.tensor]
@@ -169,7 +169,7 @@ class Explainer:
             text = f"operator {which} {size}; the time was up before those before it were looked at"
             return replace(self._of(difference, ids, text, cause="operator"), operator=operator, complete=False)
         before = search.unseen(point)
-        cause, why = Classifier(self._probe, search, ids, self._clock, self._note).classify(
+        cause, why = Classifier(self._probe, search, ids, self._limit, self._note).classify(
             point, model, difference, symptom.flips
         )
         text = f"first diverging operator: {which} ({cause}), {size}; {why}"

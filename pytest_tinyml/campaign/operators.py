@@ -14,13 +14,14 @@ import numpy as np
 
 from pytest_tinyml.engines.truncate import cut, cut_points
 from pytest_tinyml.errors import BoardError, BuildError, ModelError
+from pytest_tinyml.records import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
-    from pytest_tinyml.campaign.probe import Clock, Probe
+    from pytest_tinyml.campaign.probe import Probe, TimeLimit
     from pytest_tinyml.engines.truncate import Point
     from pytest_tinyml.records import Identity
 
@@ -34,8 +35,8 @@ class OperatorCost:
         type: e.g. ``CONV_2D``.
         tensor: its output's name in the file.
         kernel: the function that computes it on the board; empty if that is not known.
-        ticks: of the board's clock, mean over the samples; None if it could not be measured by itself, and is in that
-            of the next operator that depends on it.
+        ticks: of the board's clock, mean over the samples, or the median of a clock that does not count instructions;
+            None if it could not be measured by itself, and is in that of the next operator that depends on it.
         share: of the whole model's ticks, 0 .. 1; None likewise.
     """
 
@@ -53,7 +54,7 @@ class Costs:
 
     Attributes:
         identity: what the board says it is; its clock says what a tick is.
-        total: ticks of one inference of the whole model, mean over the samples.
+        total: ticks of one inference of the whole model, likewise.
         operators: in order of execution.
         complete: there was time for all of them.
     """
@@ -64,13 +65,13 @@ class Costs:
     complete: bool
 
 
-def operator_costs(probe: Probe, ids: Sequence[int], clock: Clock, say: Callable[[str], object]) -> Costs:
+def operator_costs(probe: Probe, ids: Sequence[int], limit: TimeLimit, say: Callable[[str], object]) -> Costs:
     """Measure every operator.
 
     Args:
         probe: asks boards; its plan says which clock.
         ids: samples.
-        clock: says whether there is time for another measurement.
+        limit: says whether there is time for another measurement.
         say: told of every step.
 
     Raises:
@@ -89,12 +90,14 @@ def operator_costs(probe: Probe, ids: Sequence[int], clock: Clock, say: Callable
     for index, point in points.items():
         ticks: npt.NDArray[np.int64] | None = whole
         if index != last:
-            complete = complete and clock.allows()
+            complete = complete and limit.allows()
             ticks = _ticks(probe, point, ids, say) if complete else None
         if ticks is not None:
             own[index] = ticks - sum((own[k] for k in point.needs if k in own and k != index), np.zeros_like(ticks))
-    total = float(whole.mean())
-    costs = {index: float(ticks.mean()) for index, ticks in own.items()}
+    # A wall clock is now and then far off, when something else takes the processor.
+    typical = np.mean if identity.clock is Clock.INSTRUCTIONS else np.median
+    total = float(typical(whole))
+    costs = {index: float(typical(ticks)) for index, ticks in own.items()}
     return Costs(
         identity=identity,
         total=total,

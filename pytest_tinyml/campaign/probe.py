@@ -86,7 +86,8 @@ class Probe:
 
     def __init__(self, plan: Plan, folder: Path, *, timeout_s: float = 10.0, reflash: bool = True) -> None:
         """Start nothing."""
-        self.plan, self.folder = replace(plan, count=1), folder
+        first = {name: text.partition("|")[0] for name, text in plan.device.items()}
+        self.plan, self.folder = replace(plan, count=1, device=first), folder
         self.uploads: bool | None = None
         self.kernels: dict[int, str] = {}
         self._timeout_s, self._reflash = timeout_s, reflash
@@ -160,7 +161,7 @@ class Probe:
         return board
 
 
-class Clock:
+class TimeLimit:
     """What is left of the time that an explanation may take.
 
     A step is begun only if one as long as the longest so far would end in time.

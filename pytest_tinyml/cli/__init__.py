@@ -15,6 +15,7 @@ from pytest_tinyml.cli import (
     convert,
     data,
     doctor,
+    explain,
     fit,
     models,
     predict,
@@ -41,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"pytest-tinyml {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for module in (
-        *(boards, doctor, models, data, convert, fit, capacity, stedgeai, predict, samples, baselines, report, submit),
+        *(boards, doctor, models, data, convert, fit, capacity, stedgeai, predict, samples, baselines, report, explain),
+        submit,
     ):
         module.add(commands)
     return top

@@ -44,6 +44,7 @@ def build_results(
     hardware: bool,
     submission: dict[str, Any] | None = None,
     git: dict[str, Any] | None = None,
+    explanation: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Derive the results of a campaign, however far it came.
 
@@ -53,6 +54,7 @@ def build_results(
         hardware: the board's wall clock is that of the part.
         submission: what became of it, if one was asked for.
         git: which commit was tested, if that is known.
+        explanation: the cause of a mismatch, if it was looked for.
 
     Returns:
         JSON-serialisable, as docs/reference/results.md says.
@@ -141,6 +143,7 @@ def build_results(
         "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
         "baseline": None,
         "gates": None,
+        "explanation": explanation,
         "submission": submission,
         "extra": {},
     }

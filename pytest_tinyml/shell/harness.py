@@ -13,6 +13,7 @@ from pytest_tinyml.report.gitfacts import git_facts
 from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.report.session import write_all
 from pytest_tinyml.shell.early import early_stop
+from pytest_tinyml.shell.explaining import Explaining
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
 from pytest_tinyml.shell.regression import Regression
 from pytest_tinyml.shell.submitting import Submitter
@@ -58,6 +59,7 @@ class Harness:
         written: the files that were written, results.json first.
         error: why the results could not be made, written or completed by the hook.
         regression: compares the run with a baseline, if that was asked for.
+        explaining: looks for the cause of a mismatch.
         submitter: submits the predictions, if that was asked for.
     """
 
@@ -84,6 +86,7 @@ class Harness:
         self._config, self._folder, self._talk = config, folder, talk
         self._canaried = self._started = self._finished = self._concluded = self._judged = False
         self.regression = Regression(plan, settings, campaign, talk.relative)
+        self.explaining = Explaining(plan, settings, campaign, folder, talk.say)
         self.submitter = None
         if settings.submit is not None:
             self.submitter = Submitter(self, settings.submit, folder, talk.say)
@@ -118,6 +121,7 @@ class Harness:
 
     def _report(self) -> None:
         """Make the results, offer them to the hook, and write them even if that fails; then the other reports."""
+        self.explaining.explain(None if self.broken is None else self.broken[1])
         self.results = self.results_now()
         self.keep_verdict()
         try:
@@ -233,6 +237,7 @@ class Harness:
             hardware=self.plan.kind.hardware,
             submission=submission,
             git=git_facts(self._config.rootpath),
+            explanation=self.explaining.found,
         )
         return self.regression.judge(results)
 

@@ -20,6 +20,7 @@ from pytest_tinyml.shell.parsers import (
     ratio,
     sequential,
     switch,
+    when,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +114,9 @@ OPTIONS = (
            help="folder of the baselines (default: .tinyml/baselines)"),
     Option(name="sequential", metavar="LIST", parse=sequential, default=None,
            help="end the run when it is certain whether the board is worse: alpha=0.05,beta=0.05,delta=1pp[,seed=N]"),
+    Option(name="explain", metavar="WHEN", parse=when, default="auto",
+           help="look for the cause of a mismatch: auto, always (of a tolerated one, too) or never"),
+    Option(name="explain-timeout", metavar="S", parse=positive(" of seconds"), default=60.0, help="longest search, in s"),
     Option(name="submit", metavar="COMPETITION", parse=str, default=None,
            help="submit the predictions to this Kaggle competition as the last step: digit-recognizer"),
     Option(name="submit-timeout", metavar="S", parse=positive(" of seconds"), default=120.0,
@@ -165,6 +169,8 @@ class Settings:
     fail_on: tuple[Gate, ...]
     storage: Path
     sequential: SequentialSpec | None
+    explain: str
+    explain_timeout: float
     submit: str | None
     submit_timeout: float
     report: Path

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.verdict.gate import Gate
     from pytest_tinyml.verdict.sequentialspec import SequentialSpec
+_WHEN: Final = ("auto", "always", "never")
 _LAST_PORT: Final = 65535
 _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0"})
@@ -68,6 +69,14 @@ def port(text: str) -> int:
         msg = "is not a port, 0 to 65535; without one, put the option behind the paths"
         raise ValueError(msg)
     return int(text)
+
+
+def when(text: str) -> str:
+    """Parse when causes are looked for: ``auto``, ``always`` or ``never``."""
+    if text not in _WHEN:
+        msg = f"is not one of {', '.join(_WHEN)}"
+        raise ValueError(msg)
+    return text
 
 
 def key_and_value(text: str) -> tuple[str, str]:

@@ -157,6 +157,11 @@ class Session:
             if harness.released:
                 harness.conclude()
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Look for no causes any more: the user wants to have the terminal back."""
+        for harness in self.harnesses:
+            harness.explaining.wanted = False
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Switch everything off and write the results that are not written yet."""
