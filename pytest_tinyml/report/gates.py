@@ -18,7 +18,10 @@ def gate_lines(results: dict[str, Any]) -> list[str]:
             "baseline: there was none yet to compare with, so no gate was applied (--tinyml-save NAME keeps a run)"
         ]
     lines = [f"gate {gate['status']}: {gate['text']}" for gate in sorted(gates, key=lambda gate: _rank(gate["status"]))]
-    return [*lines, *_compared(baseline)]
+    head, *details = _compared(baseline)
+    # A gate on top-1 has said how sure it is.
+    said = any(gate["metric"] == "top1" and gate["status"] != "skipped" for gate in gates)
+    return [*lines, head, *([] if said else details)]
 
 
 def _rank(status: str) -> int:
@@ -36,8 +39,8 @@ def _compared(baseline: dict[str, Any]) -> list[str]:
         return [f"{head}: the same label for each of {baseline['compared']:,} samples"]
     shown = ", ".join(f"#{sample}" for sample in flips[:_SHOWN_FLIPS])
     more = f", and {len(flips) - _SHOWN_FLIPS:,} more" if len(flips) > _SHOWN_FLIPS else ""
-    noun = "label" if len(flips) == 1 else "labels"
-    line = f"{head}: another {noun} for {len(flips):,} of {baseline['compared']:,} samples ({shown}{more})"
+    what = "another label" if len(flips) == 1 else "other labels"
+    line = f"{head}: {what} for {len(flips):,} of {baseline['compared']:,} samples ({shown}{more})"
     if test is None:
         return [line]
     said = f"{test['worse']:,} worse, {test['better']:,} better"

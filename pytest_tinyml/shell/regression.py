@@ -40,7 +40,9 @@ def check_baselines(plans: Sequence[Plan], settings: Settings) -> None:
         return
     for plan in plans:
         clock = _CLOCKS.get(plan.expected_clock, plan.expected_clock)
-        choose(_found(plan, settings), settings.compare, _run_facts(plan, clock=clock))
+        baseline = choose(_found(plan, settings), settings.compare, _run_facts(plan, clock=clock))
+        if baseline is not None:
+            baseline.predictions()
 
 
 class Regression:
@@ -76,7 +78,6 @@ class Regression:
         """
         if self._resolved or self._settings.compare is None:
             return
-        self._resolved = True
         found = _found(self._plan, self._settings)
         identity = self._campaign.bench.identity
         timed = identity.tick_hz or identity.clock.name == "INSTRUCTIONS"
@@ -89,10 +90,11 @@ class Regression:
             self.before = baseline.predictions()
             self._history = comparable(found, run)
             self.baseline = baseline
+        self._resolved = True
 
     def judge(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``baseline`` and ``gates`` to results, and the gates that failed to their problems; returns them."""
-        if self._settings.compare is None:
+        """Add ``baseline`` and ``gates`` to results, and failed gates to their problems; returns the results."""
+        if not self._resolved:
             return results
         paired = self._paired()
         outcomes = judge_gates(self._settings.fail_on, results, self.baseline, paired)
