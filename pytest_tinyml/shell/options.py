@@ -105,8 +105,9 @@ OPTIONS = (
            help="if the run passes, keep it as a baseline of this name"),
     Option(name="autosave", switch=True, parse=switch, default=False,
            help="if the run passes, keep it as a baseline, named by the commit"),
-    Option(name="compare", metavar="NAME|NUM", parse=baseline, default=None, bare="latest",
-           help="compare with this baseline (without a value: the newest); the first run has none, and passes"),
+    Option(name="compare", metavar="BASELINE", parse=baseline, default=None, bare="latest",
+           help="compare with a baseline, by name or number (without a value: the newest); the first run has none, and "
+           "passes"),
     Option(name="fail-on", metavar="METRIC:LIMIT", parse=gate, default=(), many=True,
            help="with --tinyml-compare: fail if a figure is worse by more, e.g. top1:0.2pp or flips:10; may be given "
            "several times"),
@@ -267,7 +268,7 @@ def read_settings(config: pytest.Config, boards: str) -> Settings:
     values["boards_file"] = values.pop("boards")
     if typed["fail_on"] and values["compare"] is None:
         # In an ini file, gates wait for a run that is compared.
-        msg = "--tinyml-fail-on says how much worse than a baseline a run may be: add --tinyml-compare [NAME|NUM]"
+        msg = "--tinyml-fail-on says how much worse than a baseline a run may be: add --tinyml-compare"
         raise pytest.UsageError(msg)
 
     def located(key: str, name: str) -> str:

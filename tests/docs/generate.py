@@ -24,6 +24,7 @@ PARTS: Final[dict[tuple[str, str], Callable[[], str]]] = {
     ("plugin.md", "hooks"): members.hooks,
     ("commands.md", "commands"): tables.commands,
     ("results.md", "keys"): tables.results,
+    ("baselines.md", "metrics"): tables.metrics,
     ("errors.md", "exceptions"): members.exceptions,
 }
 """Page and name of the part, and what makes it."""

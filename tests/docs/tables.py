@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.cli import parser
 from pytest_tinyml.shell.options import OPTIONS
+from pytest_tinyml.verdict.gate import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -83,7 +84,9 @@ def ini_keys() -> str:
 
 
 def _spelled(option: Option) -> str:
-    return option.flag if option.metavar is None else f"{option.flag} {option.metavar}"
+    if option.metavar is None:
+        return option.flag
+    return f"{option.flag} {option.metavar if option.bare is None else f'[{option.metavar}]'}"
 
 
 def _meaning(option: Option) -> tuple[str, str]:
@@ -95,7 +98,7 @@ def _meaning(option: Option) -> tuple[str, str]:
     known = option.default if not isinstance(option.default, tuple) else ", ".join(option.default)
     if isinstance(known, float):
         known = f"{known:g}"
-    return cell(text) + more, default or ("" if known in {None, ""} else f"`{known}`")
+    return cell(text) + more, default or ("" if known in {None, "", False} else f"`{known}`")
 
 
 def _split(help_text: str) -> tuple[str, str]:
@@ -104,6 +107,21 @@ def _split(help_text: str) -> tuple[str, str]:
     if found is None:
         return help_text, ""
     return help_text[: found.start()], cell(found[1] or found[2])
+
+
+def metrics() -> str:
+    """Return the table of what gates can be set on."""
+    rows = [
+        (
+            f"`{metric.name}`",
+            cell(metric.meaning),
+            metric.worse,
+            ", ".join(f"`{metric.name}:1{unit}`" for unit in metric.units),
+            metric.value(metric.floor) if metric.percent else "",
+        )
+        for metric in METRICS.values()
+    ]
+    return table(("metric", "what it is", "worse is", "limits", "a percentage counts above"), rows)
 
 
 def commands() -> str:
