@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NO_BASELINE: Final = "there is no baseline yet"
 _BY_SAMPLE: Final = ("agreement", "bit_exact", "max_lsb", "rmse", "mae")
 """Figures of all samples, which those of a part are not compared with."""
+_BY_CLASS: Final = ("top1", "flips")
 _BY_REFERENCE: Final = ("agreement", "bit_exact", "max_lsb")
 _MEMORY: Final = ("arena_bytes", "flash_bytes", "ram_bytes")
 _QUANTILES: Final = ("p50", "p90", "p99")
@@ -186,6 +187,9 @@ def _how_sure(paired: Paired) -> str:
 def _unfit(key: str, results: dict[str, Any], baseline: Baseline) -> str:
     """Say why a figure that was measured cannot be compared; empty if it can."""
     answered, wanted = results["metrics"]["compared"], results["dataset"]["count"]
+    sequential = results.get("sequential")
+    if key in _BY_CLASS and sequential is not None and sequential["stopped"]:
+        return "the run ended early, and its sequential test decides"
     if key in _BY_SAMPLE and answered < wanted:
         return f"only {answered:,} of {wanted:,} samples were compared"
     then, reference = baseline.content["reference"]["name"], results["reference"]["name"]
