@@ -84,7 +84,7 @@ def test_worse_than_the_baseline(project: Project) -> None:
     """Other weights are found out after some dozens of samples, and fail the session, whichever tests are selected."""
     project.data("many.npz", labels=None, images=IMAGES)
     # Which has nothing to be compiled.
-    tflm = ("--board", "tflm", *MANY[2:])
+    tflm = ("--board", "tflm", *MANY[2:], "--tinyml-limit=600")
     project.run(*tflm, "--tinyml-save=main")
     (project.path / "own.tflite").write_bytes(other_model())
     arguments = (*tflm, "--tinyml-compare", "--tinyml-sequential=alpha=0.01,delta=1pp")
@@ -98,6 +98,18 @@ def test_worse_than_the_baseline(project: Project) -> None:
     assert found["text"] in project.results()["problems"]
     assert not project.results()["passed"]
     assert 1 == project.run(*arguments, "-k", "test_state").ret
+
+
+def test_gates_of_a_part(project: Project) -> None:
+    """Limits of what the sequential test decides are not applied to its few samples, and that is said."""
+    project.data("many.npz", labels=np.arange(SAMPLES) % 5, images=IMAGES)
+    project.run(*MANY, "--tinyml-save=main")
+    gates = ("--tinyml-fail-on=top1:0.2pp", "--tinyml-fail-on=flips:10", "--tinyml-fail-on=arena:1%")
+    project.run(*MANY, SLOW, "--tinyml-compare", *gates, "--tinyml-sequential=delta=3pp")
+    assert ("no regression", True) == (sequential(project)["verdict"], sequential(project)["stopped"])
+    found = project.results()["gates"]
+    assert ["skipped", "skipped", "passed"] == [gate["status"] for gate in found]
+    assert "was not checked against 0.2pp: the run ended early, and its sequential test decides" in found[0]["text"]
 
 
 def test_undecided_at_the_end_is_decided(project: Project) -> None:
