@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_tinyml.campaign.causes import Difference, is_rounding, is_saturation, other_order
-from pytest_tinyml.campaign.constants import MAX_CHANNELS, constants_of, fitter
+from pytest_tinyml.campaign.constants import MAX_CHANNELS, MIN_VALUES, constants_of, fitter
 from pytest_tinyml.campaign.culprit import host_scores
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.engines.truncate import changed
@@ -80,8 +80,10 @@ class Classifier:
             return []
         channels = difference.tensor.shape[-1]
         board, host = (each.reshape(-1, channels).astype(np.int64) for each in (difference.board, difference.reference))
-        wrong = [int(k) for k in np.flatnonzero((board != host).any(axis=0))]
-        if len(wrong) > MAX_CHANNELS:
+        counts = (board != host).sum(axis=0)
+        wrong = [int(k) for k in np.flatnonzero(counts)]
+        # Any error of one or two values could be put down to some constant.
+        if len(wrong) > MAX_CHANNELS or counts[wrong].min() < MIN_VALUES:
             return []
         guesses = [self._fitting(fits, channel, board, host) for channel in wrong]
         good = [guess for guess in guesses if guess is not None]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from pytest_tinyml.engines.flatgraph import Graph
     from pytest_tinyml.records import Model
 
     Ints: TypeAlias = npt.NDArray[np.int64]
@@ -26,6 +27,8 @@ OPERATORS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 """Those with weights."""
 MAX_CHANNELS: Final = 4
 """More wrong channels than these are not put down to single constants."""
+MIN_VALUES: Final = 3
+"""Wrong values that a channel must have."""
 _ROWS: Final = 512
 _TRIES: Final = 8
 """Candidates per channel that are worth an exact computation."""
@@ -80,8 +83,7 @@ def constants_of(model: Model) -> Constants:
         ModelError: not a .tflite.
     """
     graph = load(model.data, model.name)
-    result = int(graph.sub.outputs[0])
-    operator = next(each for each in graph.sub.operators if result in each.outputs)
+    operator = _last(graph)
     kind = graph.kind(operator)
     types = {schema().TensorType.INT8: "<i1", schema().TensorType.INT32: "<i4", schema().TensorType.INT64: "<i8"}
     types[schema().TensorType.FLOAT32] = "<f4"
@@ -236,7 +238,7 @@ class Fitter:
         assert constants.weights is not None  # noqa: S101
         if constants.kind == "FULLY_CONNECTED":
             return self.inputs.reshape(-1, constants.weights.shape[1])
-        options = _options(self.model)
+        options = _last(load(self.model.data, self.model.name)).builtinOptions
         images = self.inputs
         if constants.kind == "DEPTHWISE_CONV_2D":
             source = channel // (constants.weights.shape[3] // images.shape[3])
@@ -258,10 +260,9 @@ class Fitter:
         return np.concatenate(parts, axis=3).reshape(-1, kernel[0] * kernel[1] * images.shape[3])
 
 
-def _options(model: Model) -> Any:  # noqa: ANN401 - of the schema
-    graph = load(model.data, model.name)
+def _last(graph: Graph) -> Any:  # noqa: ANN401 - of the schema
     result = int(graph.sub.outputs[0])
-    return next(each for each in graph.sub.operators if result in each.outputs).builtinOptions
+    return next(each for each in graph.sub.operators if result in each.outputs)
 
 
 def fitter(model: Model, inputs: npt.NDArray[Any]) -> Fitter | None:
@@ -275,9 +276,7 @@ def fitter(model: Model, inputs: npt.NDArray[Any]) -> Fitter | None:
     if constants.weights is None or constants.weights.dtype != np.int8 or inputs.dtype != np.int8:
         return None
     graph = load(model.data, model.name)
-    result = int(graph.sub.outputs[0])
-    operator = next(each for each in graph.sub.operators if result in each.outputs)
-    source, weights = (graph.sub.tensors[int(k)] for k in operator.inputs[:2])
+    source, weights = (graph.sub.tensors[int(k)] for k in _last(graph).inputs[:2])
     return Fitter(
         model=model,
         constants=constants,

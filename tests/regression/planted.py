@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_tinyml import firmware as builds
 from pytest_tinyml.boards import native
+from pytest_tinyml.engines.select import sources_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class StaleBoard(native.NativeBoard):
     def command(self, transport: list[str]) -> list[str]:
         """Start the older build."""
         current = self._firmware
-        sources = native.sources_for(self.request.model)
+        sources = sources_for(self.request.model)
         self._firmware = builds.build_native(
             [*sources.own_sources, *sources.vendor_sources],
             [*sources.include_dirs, sources.engine_dir],
