@@ -78,6 +78,7 @@ def make_run(
     answered: npt.NDArray[np.int64] | None = None,
     compared: int | None = None,
     names: tuple[str, ...] = ("desk-1",),
+    firmware: str = "f",
 ) -> Report:
     """Record a run as a session would, and return what its reports are made from.
 
@@ -90,14 +91,17 @@ def make_run(
         answered: the ids that are answered; by default all.
         compared: so many of the host's answers, from the first, are known; by default all.
         names: boards; they answer in turn.
+        firmware: a hexadecimal digit, other than that of a run that the same journal has.
     """
     count, output = len(board), INT8 if board.dtype == np.int8 else FLOAT
     key = RunKey(
         model_sha256="e" * 64, dataset_sha256="d" * 64, samples=count, preprocess="scale:255",
-        board="nucleo-f446re", engine="aot", link="serial", clock="cycles", firmware_sha256="f" * 64,
+        board="nucleo-f446re", engine="aot", link="serial", clock="cycles", firmware_sha256=firmware * 64,
     )  # fmt: skip
     run = RunJournal.open(journal, key, board[0].nbytes, fresh=True)
-    run.keep_facts(facts(output, count, task=task, labelled=truth is not None))
+    known = facts(output, count, task=task, labelled=truth is not None)
+    known["board"]["firmware_sha256"] = firmware * 64
+    run.keep_facts(known)
     if truth is not None:
         run.keep_host("truth", 0, truth)
     run.keep_host("scores", 0, host[:compared])
