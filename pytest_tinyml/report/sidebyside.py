@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.report.colour import Line, Tone
+from pytest_tinyml.report.statistics import sequential_lines
 from pytest_tinyml.report.terminal import (
     cross_check_lines,
     flip_lines,
@@ -118,6 +119,7 @@ def comparison(found: Sequence[dict[str, Any]]) -> list[Line]:
 
 def _remarks(results: dict[str, Any], *, several_models: bool) -> list[Line]:
     said = flip_lines(results["metrics"]) if results["metrics"]["compared"] else []
+    said += sequential_lines(results)
     said += share_lines(results["boards"])
     resumed = results["throughput"]["resumed_samples"]
     if resumed:

@@ -81,11 +81,16 @@ def _per_class(metrics: dict[str, Any], flips: list[dict[str, Any]]) -> list[dic
     return [row | {"p_adjusted": p, "significant": p <= ALPHA} for row, p in zip(rows, adjusted, strict=True)]
 
 
+def sequential_lines(results: dict[str, Any]) -> list[str]:
+    """Return what the sequential test says; nothing if there was none."""
+    # A journal of an earlier version has none.
+    sequential = results.get("sequential")
+    return [] if sequential is None else [f"sequential test: {sequential['text']}"]
+
+
 def statistics_lines(results: dict[str, Any]) -> list[str]:
     """Return the lines of the terminal summary about the early stop, and about how sure the figures are."""
-    # A journal of an earlier version has neither.
-    sequential, found = results.get("sequential"), results.get("statistics")
-    lines = [] if sequential is None else [f"sequential test: {sequential['text']}"]
+    lines, found = sequential_lines(results), results.get("statistics")
     if found is None:
         return lines
     shares = (("top-1", found["top1_board"]), ("agreement", found["agreement"]))

@@ -44,6 +44,7 @@ def test_imports(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> 
         "pytest_tinyml.shell.fixtures",
         "pytest_tinyml.shell.hookspecs",
         "pytest_tinyml.shell.options",
+        "pytest_tinyml.shell.parsers",
         "pytest_tinyml.shell.plugin",
     }
     assert {name for name in added if name.partition(".")[0] != "pytest_tinyml"} == set()
