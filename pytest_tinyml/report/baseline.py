@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.verdict.gate import METRICS, judge
+from pytest_tinyml.verdict.moved import describe_moved
 from pytest_tinyml.verdict.stats import holm, mcnemar
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def content_of(results: dict[str, Any]) -> dict[str, Any]:
         # For those who read a difference of two of these files; a comparison counts by itself.
         "classes": None
         if tables is None
-        else {str(label): f"{row[label]} of {sum(row)}" for label, row in enumerate(tables)},
+        else {str(label): f"{row[label]} of {sum(row)}" for label, row in enumerate(tables) if sum(row)},
     }
 
 
@@ -117,6 +118,7 @@ def baseline_facts(
         "mcnemar": None if paired is None or paired.better is None else _mcnemar(paired),
         "per_class": None if paired is None or paired.better is None else _classes(paired),
         "flips_new": None if paired is None else list(paired.flips),
+        "moved": [] if paired is None else [list(one) for one in paired.moved],
         "history": history_of(history),
     }
 
@@ -181,7 +183,8 @@ def judge_gates(
 def _how_sure(paired: Paired) -> str:
     """Say what McNemar's test makes of a difference; nothing if there is none."""
     better, worse = paired.better or 0, paired.worse or 0
-    return str(mcnemar(better, worse)) if better or worse else ""
+    said = [str(mcnemar(better, worse)) if better or worse else "", describe_moved(paired.moved)]
+    return "; ".join(filter(None, said))
 
 
 def _unfit(key: str, results: dict[str, Any], baseline: Baseline) -> str:
@@ -210,7 +213,8 @@ def _unmeasured(key: str, results: dict[str, Any]) -> str:
         }
     else:
         reasons = {
-            f"{clock} of this board does not count instructions": key == "instructions",
+            f"{clock} counts no instructions (emulated boards do with --tinyml-clock instructions)": key
+            == "instructions",
             "the board does not say it": key.endswith("_bytes"),
             "no sample was compared": not metrics["compared"],
             "the run is no regression, or its data set has no targets": key in _ERRORS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pytest_tinyml.verdict.moved import describe_moved
+
 _ORDER: Final = ("failed", "skipped", "passed")
 _SHOWN_FLIPS: Final = 5
 
@@ -14,9 +16,7 @@ def gate_lines(results: dict[str, Any]) -> list[str]:
     if gates is None:
         return []
     if baseline is None:
-        return [
-            "baseline: there was none yet to compare with, so no gate was applied (--tinyml-save NAME keeps a run)"
-        ]
+        return ["baseline: there was none yet to compare with, so no gate was applied (--tinyml-save NAME keeps a run)"]
     lines = [f"gate {gate['status']}: {gate['text']}" for gate in sorted(gates, key=lambda gate: _rank(gate["status"]))]
     head, *details = _compared(baseline)
     # A gate on top-1 has said how sure it is.
@@ -41,6 +41,8 @@ def _compared(baseline: dict[str, Any]) -> list[str]:
     more = f", and {len(flips) - _SHOWN_FLIPS:,} more" if len(flips) > _SHOWN_FLIPS else ""
     what = "another label" if len(flips) == 1 else "other labels"
     line = f"{head}: {what} for {len(flips):,} of {baseline['compared']:,} samples ({shown}{more})"
+    if moved := describe_moved([(one, other) for one, other in baseline["moved"]]):
+        line += f"; {moved}"
     if test is None:
         return [line]
     said = f"{test['worse']:,} worse, {test['better']:,} better"

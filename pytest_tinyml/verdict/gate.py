@@ -18,6 +18,8 @@ from typing import Final, Literal
 
 Status = Literal["passed", "failed", "skipped"]
 _GATE: Final = re.compile(r"\s*([A-Za-z0-9_]+)\s*:\s*([0-9.eE+-]+)\s*([A-Za-z%]*)\s*")
+_LARGE: Final = 100.0
+"""From here on one decimal is enough."""
 _EXAMPLES: Final = "is not METRIC:LIMIT, e.g. top1:0.5pp or latency_p50:5%"
 
 
@@ -55,7 +57,9 @@ class Metric:
         """Write one of its figures."""
         if self.unit == "pp":
             return f"{figure:.2%}"
-        digits = ",.1f" if self.unit == "us" else ",.0f" if figure == int(figure) else ".6g"
+        digits = ",.1f" if self.unit == "us" or abs(figure) >= _LARGE else ".6g"
+        if figure == int(figure) and self.unit != "us":
+            digits = ",.0f"
         return f"{figure:{digits}}{' ' if self.unit else ''}{self.unit}"
 
 

@@ -25,6 +25,8 @@ def moved_classes(table: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
         table: int64 [C, C], samples by class predicted before (row) and now (column).
     """
     count = len(table)
+    if not count:
+        return []
     total, most = table.sum(axis=1), table.argmax(axis=1)
     clear = (total >= _FEWEST) & (table[np.arange(count), most] >= _MOST * total) & (most != np.arange(count))
     to = {int(one): int(most[one]) for one in np.flatnonzero(clear)}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from pytest_tinyml.verdict.metrics import confusion
+from pytest_tinyml.verdict.moved import moved_classes
+
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+_MOST_CLASSES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Paired:
     Attributes:
         count: samples.
         flips: ids of the samples whose predicted class differs, ascending if the samples' are.
+        moved: classes that are now predicted in the place of others, see `moved_classes`.
         before: right before; None without labels, as all below.
         now: right now.
         better: wrong before and right now.
@@ -48,6 +54,7 @@ class Paired:
 
     count: int
     flips: tuple[int, ...]
+    moved: tuple[tuple[int, int], ...] = ()
     before: int | None = None
     now: int | None = None
     better: int | None = None
@@ -63,8 +70,12 @@ def pair(
 ) -> Paired:
     """Compare two predictions: ids, classes then, classes now, and labels if there are, int64 [N] each."""
     flips = tuple(int(sample) for sample in ids[before != now])
+    classes_then_or_now = int(max(before.max(initial=-1), now.max(initial=-1))) + 1
+    # The table of pairs is square: with more classes it would take more memory than it is worth.
+    few = classes_then_or_now <= _MOST_CLASSES
+    moved = tuple(moved_classes(confusion(before, now, classes_then_or_now))) if few else ()
     if labels is None:
-        return Paired(count=len(ids), flips=flips)
+        return Paired(count=len(ids), flips=flips, moved=moved)
     right_before, right_now = before == labels, now == labels
 
     def by_class(which: npt.NDArray[np.bool_], size: int) -> list[int]:
@@ -82,6 +93,7 @@ def pair(
     return Paired(
         count=len(ids),
         flips=flips,
+        moved=moved,
         before=int(right_before.sum()),
         now=int(right_now.sum()),
         better=int(rows[3].sum()),

@@ -15,6 +15,7 @@ BASELINE: Final[dict[str, Any]] = {
     "commit": "0123456789abcdef",
     "compared": 28_000,
     "flips_new": [5, 7, 8, 9, 10, 11, 12],
+    "moved": [],
     "mcnemar": {"better": 2, "worse": 5, "p": 0.453125, "alpha": 0.05, "verdict": "noise"},
 }
 HEAD: Final = "baseline 0003_main of 2026-01-02, commit 0123456789ab"
@@ -48,6 +49,10 @@ CASES: Final[dict[str, tuple[dict[str, Any], list[str]]]] = {
     ),
     "no flips": (
         {"gates": [], "baseline": BASELINE | {"flips_new": []}}, [f"{HEAD}: the same label for each of 28,000 samples"]
+    ),
+    "swapped": (
+        {"gates": [gate("top1", "failed")], "baseline": BASELINE | {"moved": [[3, 5], [5, 3]]}},
+        ["gate failed: top1 is what it is", f"{FLIPS}; classes 3 and 5 are swapped"],
     ),
     "regression": ({"gates": [], "baseline": BASELINE | {"flips_new": None, "mcnemar": None}}, [HEAD]),
 }  # fmt: skip

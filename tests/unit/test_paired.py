@@ -32,3 +32,9 @@ def test_nothing() -> None:
     none = np.zeros(0, dtype=np.int64)
     expected = Paired(count=0, flips=(), before=0, now=0, better=0, worse=0)
     assert expected == pair(none, none, none, none)
+
+
+def test_many_classes() -> None:
+    """A class of any number is a class: no table of all pairs is made of them."""
+    before, now = np.array([2**31, 5, 7]), np.array([2**31, 6, 7])
+    assert Paired(count=3, flips=(7,)) == pair(np.array([4, 7, 8]), before, now, None)
