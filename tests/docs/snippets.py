@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("firmware/**/*.md")])
 PROGRAMS: Final = ("pytest", "tinyml")
 _FENCE: Final = re.compile(r"^( *)(`{3,})([^\n`]*)\n(.*?)^ *\2$", re.MULTILINE | re.DOTALL)
-_INDENTED: Final = re.compile(r"^ {4,}((?:pytest|tinyml) [^\n]*)$", re.MULTILINE)
+_INDENTED: Final = re.compile(r"(?:^ {4,}(?:pytest|tinyml) [^\n]*\n)+", re.MULTILINE)
 _INLINE: Final = re.compile(r"(?<!`)`((?:pytest|tinyml) [^`]+)`")
 _PLACEHOLDER: Final = re.compile(r"^\[|\.\.\.|^[A-Z]+$")
 # shlex takes every hash for a comment, also the one in photos#train.
@@ -33,6 +33,7 @@ class Command:
         whole: it can be typed as it stands, and does not show what may follow or be put in.
         alone: it stands in a block, not in a sentence, where the rest of it may be left out.
         printed: the lines that the page shows under it.
+        place: number of the block or sentence; what stands in one is typed one after the other, in one folder.
     """
 
     page: str
@@ -40,6 +41,7 @@ class Command:
     whole: bool
     alone: bool
     printed: tuple[str, ...] = ()
+    place: int = 0
 
     def __str__(self) -> str:
         """Return it as it would be typed."""
@@ -53,27 +55,32 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 
 
 def commands() -> list[Command]:
-    """Return every command of `PROGRAMS` in the documentation."""
-    return [command for page in PAGES for command in _of_page(page)]
+    """Return every command of `PROGRAMS` in the documentation, with its place."""
+    return [
+        replace(command, place=place)
+        for page in PAGES
+        for place, found in enumerate(_of_page(page))
+        for command in found
+    ]
 
 
-def _of_page(page: Path) -> Iterator[Command]:
+def _of_page(page: Path) -> Iterator[list[Command]]:
+    """Yield the commands of each block, and each of a sentence."""
     name = str(page.relative_to(ROOT))
     text = page.read_text(encoding="utf-8")
     for language, block in blocks(page):
         if language in {"console", ""}:
-            yield from _console(name, block)
+            yield list(in_block(name, block))
         elif language in {"sh", "bash"}:
-            for line in block.replace("\\\n", " ").splitlines():
-                yield from _typed(name, line)
+            yield [command for line in block.replace("\\\n", " ").splitlines() for command in _typed(name, line)]
     prose = _FENCE.sub("", text)
-    for line in _INDENTED.findall(prose):
-        yield from _typed(name, line)
+    for lines in _INDENTED.findall(prose):
+        yield [command for line in lines.splitlines() for command in _typed(name, line)]
     for line in _INLINE.findall(prose):
-        yield from _typed(name, line.replace("\n", " "), alone=False)
+        yield list(_typed(name, line.replace("\n", " "), alone=False))
 
 
-def _console(page: str, block: str) -> Iterator[Command]:
+def in_block(page: str, block: str) -> Iterator[Command]:
     """Yield the commands behind ``$``, each with what was printed up to the next one."""
     first, *others = re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)
     del first

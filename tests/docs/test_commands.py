@@ -19,7 +19,7 @@ from pytest_tinyml.errors import UnknownNameError
 from pytest_tinyml.shell.options import OPTIONS
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.models import load_model
-from tests.docs.snippets import PAGES, ROOT, Command, commands
+from tests.docs.snippets import PAGES, ROOT, Command, commands, in_block
 from tests.presence import lacking
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 SAMPLES: Final = 40
+_README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 EMBEDDED: Final = frozenset(
     f"--{name}"
     for name in (
@@ -51,10 +52,15 @@ ELSEWHERE: Final = {
     r"^tinyml stedgeai": "needs ST's tool: tests/stedgeai",
     r"^tinyml capacity": "links a dozen of firmwares: tests/boards/test_capacity.py",
     r"^tinyml doctor": "tries every board: tests/unit/test_doctor.py",
+    r"^tinyml fit (?!.*--board)": "links a firmware for every board: tests/boards/test_capacity.py",
+    r"^pytest --board native$": "is a job of its own: tox run -e demo",
     r"--port\b|--board tag:": "a board at a desk: tests/hil",
     r"^pytest (?!.*--board)": "runs no board: a test of this repository, by its own job",
 }
 """Commands that are not run here, and what runs the like."""
+SYSTEMS: Final = frozenset(
+    str(command) for command in in_block("README.md", _README.partition("## Five systems")[2].partition("\n## ")[0])
+)
 LOOK_BACK: Final = frozenset({"report", "baselines"})
 """Commands of tinyml that want runs to look back on."""
 ALL: Final = commands()
@@ -71,6 +77,8 @@ def obstacle(command: Command) -> str | None:
     found = next((reason for words, reason in ELSEWHERE.items() if re.search(words, str(command))), None)
     if found is not None:
         return found
+    if str(command) in SYSTEMS:
+        return "one of the five systems: tests/systems"
     registry = registered(Registry())
     for name in boards(command):
         try:
@@ -102,7 +110,14 @@ def complete(command: Command) -> bool:
     return True
 
 
-RUN: Final = [command for command in ALL if complete(command) and obstacle(command) is None]
+def together() -> list[Any]:
+    """Return what can be run here: the commands of one block in their order, each such list once."""
+    listed: dict[tuple[str, int], list[Command]] = {}
+    for command in ALL:
+        if complete(command) and obstacle(command) is None:
+            listed.setdefault((command.page, command.place), []).append(command)
+    first = {tuple(map(str, run)): run for run in reversed(listed.values())}
+    return [pytest.param(run, id=f"{run[0].page}: {run[0]}") for run in reversed(first.values())]
 
 
 @pytest.mark.parametrize("command", unique(ALL))
@@ -162,9 +177,14 @@ def test_options_exist(page: Path) -> None:
     assert set() == set(re.findall(r"^(tinyml_\w+) *=", text, re.MULTILINE)) - keys
 
 
-@pytest.mark.parametrize("command", unique(RUN))
-def test_command_runs(command: Command, project: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    """A command ends as its page says, and what `tinyml convert` prints is what stands under it."""
+@pytest.mark.parametrize("block", together())
+def test_commands_run(block: list[Command], project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """Commands end as their page says, and what `tinyml convert` prints is what stands under it."""
+    for command in block:
+        _run(command, project, capfd)
+
+
+def _run(command: Command, project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     for name in boards(command):
         missing = registered(Registry()).get(name).missing()
         if missing:
@@ -180,8 +200,9 @@ def test_command_runs(command: Command, project: Project, capfd: pytest.CaptureF
             project.run("--board=native", f"--tinyml-model={model}", f"--tinyml-limit={SAMPLES}", "--tinyml-save=main")
     with chdir(project.path):
         assert 0 == main(list(command.words[1:]))
+    printed = capfd.readouterr().out
     if command.words[1] == "convert" and command.printed:
-        assert [line for line in command.printed if line] == capfd.readouterr().out.splitlines()
+        assert [line for line in command.printed if line] == printed.splitlines()
 
 
 def _files(command: Command, folder: Path) -> None:
