@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml import errors, records
 from pytest_tinyml.shell import fixtures, handles, hookspecs, plugin
+from pytest_tinyml.verdict.compare import Comparison
 from tests.docs.tables import cell, table
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def fixture_table() -> str:
 
 def handed_out() -> str:
     """Return a section for each class that a fixture gives."""
-    classes = [handles.BoardHandle, handles.RunHandle, handles.ReferenceHandle, records.Model, records.Dataset]
+    classes = [
+        *(handles.BoardHandle, handles.RunHandle, handles.ReferenceHandle),
+        *(Comparison, records.Model, records.Dataset),
+    ]
     return "\n\n".join(
         f"### {made.__name__}\n\n{_text(_first(made.__doc__))}\n\n"
         f"{table(('member', 'what it is'), list(_members(made)))}"
