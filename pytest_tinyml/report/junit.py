@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
-from pytest_tinyml.report.terminal import verdict
+from pytest_tinyml.report.terminal import other_problems, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,8 +79,10 @@ def junit_xml(results: dict[str, Any], shards: Iterable[Shard]) -> bytes:
 
 def _cases(results: dict[str, Any], shards: Iterable[Shard], name: str) -> Iterator[ET.Element]:
     word = verdict(results)
-    yield _case(name, "verdict", None if results["passed"] else word, "\n".join(results["problems"]) or word)
-    for gate in results.get("gates") or ():
+    gates = results.get("gates") or []
+    wrong = [gate["text"] for gate in gates if gate["status"] == "failed"] + other_problems(results)
+    yield _case(name, "verdict", None if results["passed"] else word, "\n".join(wrong) or word)
+    for gate in gates:
         failed = gate["status"] == "failed"
         case = _case(name, f"gate[{gate['metric']}:{gate['limit']}]", gate["text"] if failed else None, gate["text"])
         if gate["status"] == "skipped":

@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_tinyml.report.terminal import verdict
+from pytest_tinyml.report.terminal import other_problems, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ def _sections(results: dict[str, Any]) -> Iterator[str]:
     """Yield the parts, what matters most first."""
     yield _head(results)
     yield from _table_of("Gates", ("gate", "", "what was found"), _gates(results))
-    problems = results["problems"]
+    problems = other_problems(results)
     if problems:
         listed = [code(problem) for problem in problems[:_PROBLEMS]]
         listed += [f"and {len(problems) - _PROBLEMS:,} more"] if len(problems) > _PROBLEMS else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pytest_tinyml.report.colour import Line, Tone
+from pytest_tinyml.report.explanation import explanation_lines
 from pytest_tinyml.report.gates import gate_lines
 from pytest_tinyml.report.performance import performance_lines
 from pytest_tinyml.report.statistics import statistics_lines
@@ -22,6 +23,7 @@ _TONES: Final = {"passed": Tone.GOOD, "FAILED": Tone.BAD, "INCOMPLETE": Tone.NOT
 def summary(results: dict[str, Any]) -> list[Line]:
     """Return the lines of the terminal summary for `results` (docs/reference/results.md)."""
     lines = wrong(results)
+    lines += _plain(explanation_lines(results))
     if results["metrics"]["compared"]:
         lines += _plain(_agreement(results["metrics"], results["reference"]))
         regression = results["model"]["task"] == "regression"
@@ -43,13 +45,19 @@ def summary(results: dict[str, Any]) -> list[Line]:
 def wrong(results: dict[str, Any]) -> list[Line]:
     """Return what is wrong, the failing gates first; nothing if the run has passed."""
     gates = [line for line in _gates(results) if line.startswith(_FAILED_GATE)]
-    told = [line.removeprefix(_FAILED_GATE) for line in gates]
-    # A gate that fails also fails its test, in the same words.
-    problems = _told_once([problem for problem in results["problems"] if not any(text in problem for text in told)])
+    problems = other_problems(results)
     lines = [*gates, *problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
     return [Line(line, Tone.BAD) for line in lines]
+
+
+def other_problems(results: dict[str, Any]) -> list[str]:
+    """Return what is wrong besides failing gates, each once: a gate also fails its test, in the same words."""
+    told = {gate["text"] for gate in results.get("gates") or () if gate["status"] == "failed"}
+    return _told_once([
+        problem for problem in results["problems"] if problem not in told and problem.partition(": ")[2] not in told
+    ])  # fmt: skip
 
 
 def held_gates(results: dict[str, Any]) -> list[Line]:

@@ -113,19 +113,22 @@ def test_gates(journal: Journal, tmp_path: Path) -> None:
         {"metric": "flash", "limit": "1%", "status": "skipped", "text": "not measured"},
         {"metric": "arena", "limit": "1%", "status": "passed", "text": "the same"},
     ]
+    report.results["passed"] = False
+    report.results["problems"] = ["test_regression: top-1 is 1.00 pp worse", "test_room: too warm"]
     (suite,) = written(report, tmp_path)
     found = [
         (case.get("name"), [(child.tag, child.get("message")) for child in case]) for case in suite.iter("testcase")
     ]
     expected = [
-        ("verdict", []),
+        ("verdict", [("failure", "FAILED")]),
         ("gate[top1:0.2pp]", [("failure", "top-1 is 1.00 pp worse")]),
         ("gate[flash:1%]", [("skipped", "not measured")]),
         ("gate[arena:1%]", []),
         ("samples[00000-00009]", []),
     ]
     assert expected == found
-    assert ["5", "1", "1"] == [suite.get(key) for key in ("tests", "failures", "skipped")]
+    assert "top-1 is 1.00 pp worse\ntest_room: too warm" == next(suite.iter("failure")).text
+    assert ["5", "2", "1"] == [suite.get(key) for key in ("tests", "failures", "skipped")]
 
 
 def test_any_text(journal: Journal, tmp_path: Path) -> None:
