@@ -51,10 +51,9 @@ def watch(url: str) -> tuple[list[str], dict[str, Any]]:
     return phases, sections
 
 
-@pytest.mark.parametrize("options", [(), ("-q",), ("-p", "no:terminal")], ids=["usual", "quiet", "mute"])
-def test_the_end_of_the_page_is_the_verdict(project: Project, options: tuple[str, ...]) -> None:
-    """Whoever watches is told the figures of results.json, and is told where to watch however quiet pytest is."""
-    process = project.spawn("--tinyml-live", *OWN, *options)
+def test_the_end_of_the_page_is_the_verdict(project: Project) -> None:
+    """Whoever watches is told the figures of results.json."""
+    process = project.spawn("--tinyml-live", *OWN)
     try:
         phases, sections = watch(address(process))
         process.communicate(timeout=WAIT_S)
@@ -100,10 +99,11 @@ def test_several_runs_are_shown_one_after_the_other(project: Project) -> None:
         assert any("test_accuracy" in problem for problem in sections[f"{run}/notes"]["problems"])
 
 
-def test_the_address_is_in_the_header(project: Project) -> None:
-    """A session in this process says it as well, and leaves nothing behind."""
-    result = project.run("--tinyml-live", *OWN)
-    assert _URL.search(output(result))
+@pytest.mark.parametrize("options", [(), ("-q",), ("-p", "no:terminal")], ids=["usual", "quiet", "mute"])
+def test_the_address_is_said(project: Project, options: tuple[str, ...]) -> None:
+    """In the header, and somewhere else where there is none: without its address there is no page."""
+    result = project.run("--tinyml-live", *OWN, *options, "-k", "test_identity")
+    assert 1 == len(_URL.findall(output(result)))
     assert 0 == result.ret
 
 

@@ -173,7 +173,7 @@ function tile(name, value, note, bad = false) {
   return el("div", { class: bad ? "tile bad" : "tile" }, el("dt", {}, name), el("dd", { class: "value" }, value), el("dd", { class: "note" }, note));
 }
 
-const between = (share) => `95 %: ${percent(share.low).replace(" %", "")} to ${percent(share.high)}`;
+const between = (share) => `95 %: ${percent(share.low).replace(" %", "")}–${percent(share.high)}`;
 
 function drawTiles(state, facts) {
   const regression = facts?.task === "regression";
@@ -225,7 +225,7 @@ function plot(title, last, points, xText, yText, xName, from, to, close) {
     box.append(el("span", { class: "none" }, "nothing to draw yet"));
     return box;
   }
-  for (const value of ticks(from, to, 4)) {
+  for (const value of ticks(from, to, 5)) {
     svg.append(shape("path", { class: "frame", d: `M0 ${y(value).toFixed(2)}H100` }));
     box.append(placed(el("span", { class: "y" }, yText(value)), { top: `${y(value)}%` }));
   }
@@ -235,7 +235,7 @@ function plot(title, last, points, xText, yText, xName, from, to, close) {
   }
   if (close) svg.append(shape("path", { class: "under", d: `M${along(points, 1)}L100 100L0 100Z` }));
   svg.append(shape("path", { class: "curve", d: `M${along(points, 1)}` }));
-  for (const value of ticks(left, right, 4)) {
+  for (const value of ticks(left, right, 5)) {
     const kind = x(value) > 94 ? "x last" : "x";
     if (x(value) >= 0) box.append(placed(el("span", { class: kind }, xText(value)), { left: `${x(value)}%` }));
   }
@@ -252,13 +252,9 @@ function sharePlot(title, history, at) {
   if (!settled.length) [low, high] = [0, 1];
   const margin = Math.max((high - low) * 0.12, 0.0002);
   [low, high] = [Math.max(0, low - margin), Math.min(1, high + margin)];
-  const digits = Math.max(0, Math.min(3, Math.ceil(-Math.log10((high - low) * 100 / 4))));
+  const digits = Math.max(0, Math.min(3, Math.ceil(-Math.log10((high - low) * 100 / 5))));
   const last = known.length ? percent(known[known.length - 1][1]) : "";
-  return plot(title, last, known, short, (value) => percentTick(value, digits), "samples answered", low, high, false);
-}
-
-function percentTick(value, digits) {
-  return `${(100 * value).toFixed(digits)} %`;
+  return plot(title, last, known, short, (value) => `${(100 * value).toFixed(digits)} %`, "samples answered", low, high, false);
 }
 
 function ratePlot(history) {

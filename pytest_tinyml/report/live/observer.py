@@ -53,8 +53,13 @@ class Observer:
         self._events: Sequence[Event] = ()
         self._pictures: dict[int, str | None] = {}
 
-    def look(self, *, watched: bool) -> None:
-        """Count what is new; where nobody watches, that is all."""
+    def look(self, *, watched: bool, draw: bool = True) -> None:
+        """Count what is new; where nobody watches, that is all.
+
+        Args:
+            watched: somebody does.
+            draw: put also what a browser takes longest to draw: curves and pictures.
+        """
         self._count()
         if not watched:
             return
@@ -64,9 +69,10 @@ class Observer:
         self._put("facts", self._facts())
         self._put("state", self._state())
         self._put("boards", board_rows(campaign, restarts))
-        self._put("history", self._history.points())
-        self._put("recent", self._samples())
-        self._put("flips", self._flips())
+        if draw:
+            self._put("history", self._history.points())
+            self._put("recent", self._samples())
+            self._put("flips", self._flips())
         problems = source.results["problems"] if source.results is not None else source.failures
         self._put(
             "notes",

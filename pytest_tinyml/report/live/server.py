@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import socket
@@ -113,15 +114,18 @@ class LiveServer:
 
     async def _keep_up(self) -> None:
         """Look now and then; while nobody has the page open, only at the figures that its curves need."""
-        while not self._feed.over:
-            self._look(watched=self._handlers.watchers > 0)
+        # Pictures and curves every second time: a browser on this computer takes the processors from the run.
+        for draw in itertools.cycle((True, False)):
+            if self._feed.over:
+                return
+            self._look(watched=self._handlers.watchers > 0, draw=draw)
             await self._feed.publish()
             await asyncio.sleep(self._period_s)
 
-    def _look(self, *, watched: bool) -> None:
+    def _look(self, *, watched: bool, draw: bool = True) -> None:
         try:
             for observer in self._observers:
-                observer.look(watched=watched)
+                observer.look(watched=watched, draw=draw)
         except Exception as error:  # noqa: BLE001 - a page must not fail a run: it says that it is out of date
             self._session = self._session | {"error": f"{type(error).__name__}: {error}"[:400]}
             self._observers = ()
