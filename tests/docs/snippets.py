@@ -59,14 +59,14 @@ def commands() -> list[Command]:
     return [
         replace(command, place=place)
         for page in PAGES
-        for place, found in enumerate(_of_page(page))
+        for place, found in enumerate(on_page(page))
         for command in found
     ]
 
 
-def _of_page(page: Path) -> Iterator[list[Command]]:
+def on_page(page: Path, root: Path = ROOT) -> Iterator[list[Command]]:
     """Yield the commands of each block, and each of a sentence."""
-    name = str(page.relative_to(ROOT))
+    name = str(page.relative_to(root))
     text = page.read_text(encoding="utf-8")
     for language, block in blocks(page):
         if language in {"console", ""}:

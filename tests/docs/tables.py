@@ -53,9 +53,12 @@ SESSION: Final = (
 """Options that are not values: `add_options` declares them itself."""
 LINKS: Final = {
     "board.id": ("the user's file of boards", "boards-toml.md"),
+    "statistics": ("How sure", "../explanation/statistics.md"),
+    "sequential": ("The sequential test", "../explanation/statistics.md#early-stop"),
+    "explanation": ("cause of a mismatch", "../explanation/culprit.md"),
     "reference.resolution": ("it prints numbers", "../explanation/mlperf.md"),
 }
-"""Words of a key's description that lead to a page."""
+"""Words of a key's description that lead to a page; the schema itself is in the package, where there are no pages."""
 MANY: Final = "any number, one a line"
 _DEFAULT: Final = re.compile(r"\s*\((?:the )?default: (.*)\)$|^default: (.*)$")
 
@@ -192,6 +195,8 @@ def results() -> str:
         words, page = LINKS.get(key, ("", ""))
         assert "description" in value, f"{key} has no description in results.schema.json"
         said = cell(value["description"])
+        assert "](" not in said, f"{key}: a link belongs into LINKS"
+        assert words in said, f"{key}: LINKS has other words than results.schema.json"
         rows.setdefault(key, (_types(value), said.replace(words, f"[{words}]({page})") if words else said))
     return table(("key", "type", "meaning"), [(f"`{key}`", *row) for key, row in rows.items()])
 

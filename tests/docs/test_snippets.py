@@ -14,7 +14,7 @@ from pytest_tinyml.boards.boardmap import read_board_map
 from pytest_tinyml.boards.registry import Registry, registered
 from pytest_tinyml.shell.options import OPTIONS
 from pytest_tinyml.stores.models import load_model
-from tests.docs.snippets import PAGES, ROOT, blocks
+from tests.docs.snippets import PAGES, ROOT, blocks, in_block, on_page
 from tests.http.test_http_client import INVITATION, TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -114,3 +114,37 @@ def test_client_of_the_page(project: Project) -> None:
         session.wait()
     assert 0 == session.returncode, output + rest
     assert 1.0 == project.results()["metrics"]["bit_exact_ratio"]
+
+
+PAGE: Final = """\
+1. Type `tinyml boards`, and
+
+   ```console
+   $ TINYML_CACHE=/tmp/x .venv/bin/pytest --board native \\
+         --tinyml-limit 5   # five
+   5 passed
+   $ tinyml data info photos#train && ls
+   ```
+
+```{toctree}
+other
+```
+
+    tinyml fit MODEL [--board NAME ...]
+"""
+
+
+def test_commands_are_found(tmp_path: Path) -> None:
+    """Blocks in lists, comments, continued lines, variables and hashes in words are read as a shell reads them."""
+    (tmp_path / "page.md").write_text(PAGE, encoding="utf-8")
+    shell, fence = blocks(tmp_path / "page.md")
+    assert ("console", "{toctree}") == (shell[0], fence[0])
+    run, info = in_block("page.md", shell[1])
+    assert ("pytest", "--board", "native", "--tinyml-limit", "5") == run.words
+    assert ("5 passed",) == run.printed
+    assert ("tinyml", "data", "info", "photos#train") == info.words
+    found = [list(map(str, place)) for place in on_page(tmp_path / "page.md", tmp_path)]
+    assert [[str(run), str(info)], ["tinyml fit MODEL '[--board' NAME '...]'"], ["tinyml boards"]] == found
+    assert [True, True, False, True] == [
+        command.whole for place in on_page(tmp_path / "page.md", tmp_path) for command in place
+    ]
