@@ -10,6 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_tinyml.report.explanation import explanation_lines
 from pytest_tinyml.report.terminal import other_problems, verdict
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _sections(results: dict[str, Any]) -> Iterator[str]:
         yield "\n#### Problems\n\n" + "".join(f"- {line}\n" for line in listed)
     explanation = results.get("explanation")
     if explanation:
-        yield f"\n#### Cause: {code(explanation['cause'])}\n\n{code(explanation['text'])}\n"
+        said = [code(line.removeprefix("cause: ")) for line in explanation_lines(results)]
+        yield f"\n#### Cause: {code(explanation['cause'])}\n\n" + "".join(f"- {line}\n" for line in said)
     yield from _table_of("Figures", ("", "board", "host"), _figures(results))
     yield from _table_of("Label flips", ("sample", "host", "board", "label"), _flips(results))
     yield from _table_of("The board", ("", ""), _board(results))

@@ -23,7 +23,6 @@ _TONES: Final = {"passed": Tone.GOOD, "FAILED": Tone.BAD, "INCOMPLETE": Tone.NOT
 def summary(results: dict[str, Any]) -> list[Line]:
     """Return the lines of the terminal summary for `results` (docs/reference/results.md)."""
     lines = wrong(results)
-    lines += _plain(explanation_lines(results))
     if results["metrics"]["compared"]:
         lines += _plain(_agreement(results["metrics"], results["reference"]))
         regression = results["model"]["task"] == "regression"
@@ -43,13 +42,13 @@ def summary(results: dict[str, Any]) -> list[Line]:
 
 
 def wrong(results: dict[str, Any]) -> list[Line]:
-    """Return what is wrong, the failing gates first; nothing if the run has passed."""
+    """Return what is wrong, the failing gates first, and the cause if it was looked for."""
     gates = [line for line in _gates(results) if line.startswith(_FAILED_GATE)]
     problems = other_problems(results)
     lines = [*gates, *problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
-    return [Line(line, Tone.BAD) for line in lines]
+    return [Line(line, Tone.BAD) for line in lines] + _plain(explanation_lines(results))
 
 
 def other_problems(results: dict[str, Any]) -> list[str]:

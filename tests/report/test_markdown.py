@@ -39,7 +39,14 @@ EVERYTHING = {
         "top1_reference": {"value": 0.875, "low": 0.529, "high": 0.978},
         "agreement": {"value": 0.875, "low": 0.529, "high": 0.978},
     },
-    "explanation": {"cause": "kernel", "text": "operator 3 CONV_2D, tensor conv2d/Relu"},
+    "explanation": {
+        "cause": "kernel",
+        "text": "operator 3 CONV_2D, tensor conv2d/Relu",
+        "operator": {"dtype": "int8", "shape": (1, 8), "scale": 0.5, "zero_point": -1},
+        "where": [0, 3],
+        "sample": 7,
+        "complete": True,
+    },
 }
 PAGE = """
 ### ❌ FAILED: `own` on `desk-1`
@@ -59,7 +66,8 @@ PAGE = """
 
 #### Cause: `kernel`
 
-`operator 3 CONV_2D, tensor conv2d/Relu`
+- `operator 3 CONV_2D, tensor conv2d/Relu`
+- `its output is int8 [1, 8], scale 0.5, zero point -1; most at [0, 3] of sample 7`
 
 #### Figures
 
