@@ -128,8 +128,10 @@ class Harness:
             self._config.hook.pytest_tinyml_results(config=self._config, results=self.results)
         finally:
             self.written = [write_results(self._folder, self.results)]
-        self.regression.save(self.results)
-        self.written += write_all(self.campaign, self.results, self._folder, choose_formats(self.settings.formats))
+        try:
+            self.written += write_all(self.campaign, self.results, self._folder, choose_formats(self.settings.formats))
+        finally:
+            self.regression.save(self.results)
 
     # What the fixtures ask for.
 

@@ -125,7 +125,7 @@ class Regression:
         if results["sequential"] is not None and results["sequential"]["stopped"]:
             self.saved = "no baseline was saved: the run ended before its last sample (--tinyml-sequential)"
             return
-        name = settings.save or _automatic(results.get("git"))
+        name = settings.save or automatic_name(results.get("git"))
         _, now = self._predicted()
         kept = save_baseline(settings.storage, self._key(), name, content_of(results), now)
         self.saved = f"baseline saved: {self._relative(kept.path)}"
@@ -175,7 +175,7 @@ def _run_facts(plan: Plan, *, clock: str | None, chip: str | None = None, engine
     )
 
 
-def _automatic(git: dict[str, Any] | None) -> str:
+def automatic_name(git: dict[str, Any] | None) -> str:
     """Return a name by the commit, or where that is not known, by the time."""
     if git is None:
         return time.strftime("auto-%Y%m%dT%H%M%SZ", time.gmtime())

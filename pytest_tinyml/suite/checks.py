@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
@@ -145,7 +146,7 @@ def check_latency(run: RunHandle, config: pytest.Config) -> None:
         )
 
 
-def check_gates(run: RunHandle) -> None:
+def check_gates(run: RunHandle, config: pytest.Config) -> None:
     """Compare the run with its baseline; skip if there is none yet, or if nothing could be checked."""
     results = run.results()
     gates: list[dict[str, Any]] = results["gates"]
@@ -153,7 +154,10 @@ def check_gates(run: RunHandle) -> None:
     if failed:
         pytest.fail("\n".join(failed), pytrace=False)
     if results["baseline"] is None:
-        pytest.skip("there is no baseline yet: keep a run with --tinyml-save NAME (or --tinyml-autosave)")
+        where = os.path.relpath(_settings(config).storage, config.invocation_params.dir)
+        pytest.skip(
+            f"there is no baseline of this run in {where} yet: --tinyml-save NAME (or --tinyml-autosave) keeps one"
+        )
     if gates and all(gate["status"] == "skipped" for gate in gates):
         pytest.skip("; ".join(gate["text"] for gate in gates))
 

@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.tinyml
 
 
-def test_regression(tinyml_run: RunHandle) -> None:
+def test_regression(tinyml_run: RunHandle, pytestconfig: pytest.Config) -> None:
     """No figure is worse than the baseline's by more than ``--tinyml-fail-on`` allows."""
-    check_gates(tinyml_run)
+    check_gates(tinyml_run, pytestconfig)

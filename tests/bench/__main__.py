@@ -7,6 +7,7 @@ import sys
 from tests.bench import (
     bench_campaign,
     bench_emulated,
+    bench_gates,
     bench_http,
     bench_references,
     bench_sequential,
@@ -28,6 +29,7 @@ ALL = (
     bench_serial,
     bench_sequential,
     bench_startup,
+    bench_gates,
 )
 
 

@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from pytest_tinyml.shell.regression import automatic_name
 from pytest_tinyml.stores.models import load_model
 from tests.projects import output, refusal, results_schema
 
@@ -59,7 +60,7 @@ def test_first_run(project: Project) -> None:
     assert ("skipped", text) == (gate["status"], gate["text"])
     said = output(result)
     assert "baseline: there was none yet to compare with, so no gate was applied" in said
-    assert "there is no baseline yet: keep a run with --tinyml-save NAME" in said
+    assert "there is no baseline of this run in .tinyml/baselines yet: --tinyml-save NAME" in said
     (path,) = baselines(project)
     assert "0001_main.json" == path.name
     assert f"baseline saved: {path.relative_to(project.path)}" in said
@@ -326,9 +327,18 @@ def test_stale_baseline(project: Project) -> None:
 
 
 def test_storage_cannot_be_written(project: Project) -> None:
-    """A baseline that cannot be saved fails the session; the results are there."""
+    """A baseline that cannot be saved fails the session; the results and the reports are there."""
     (project.path / "storage").touch()
-    result = project.run(*RUN, "--tinyml-save=main", "--tinyml-storage=storage")
+    result = project.run(*RUN, "--tinyml-save=main", "--tinyml-storage=storage", "--tinyml-formats=markdown")
     assert result.ret == 1
+    assert list((project.path / "tinyml-report").glob("*.md"))
     assert "ERROR: cannot save the baseline in" in output(result)
     assert compared(project)["passed"] is True
+
+
+def test_automatic_name() -> None:
+    """A baseline that is saved without a name has the commit's, and says if files differed from it."""
+    commit = "0123456789abcdef" * 2
+    assert "commit-0123456789ab" == automatic_name({"commit": commit, "dirty": False})
+    assert "commit-0123456789ab" == automatic_name({"commit": commit, "dirty": None})
+    assert "commit-0123456789ab-dirty" == automatic_name({"commit": commit, "dirty": True})
