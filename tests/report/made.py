@@ -68,7 +68,7 @@ def facts(output: dict[str, Any], samples: int, *, task: str = "classification",
     }  # fmt: skip
 
 
-def make_run(
+def make_run(  # noqa: PLR0913 - whatever a run can differ in
     journal: Journal,
     board: npt.NDArray[Any],
     host: npt.NDArray[Any],

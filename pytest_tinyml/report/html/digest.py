@@ -210,8 +210,8 @@ class Digest:
                 for low, high in pairwise(_STEPS)
             ] + [f"{_STEPS[-1]} LSB or more"]
         else:
-            names = ["the same bytes", *(f"below {high:g}" for high in _DECADES[1:])]
-            names[-1] = f"{_DECADES[-2]:g} or more"
+            # What differs by less than the first bound is below the second, too.
+            names = ["the same bytes", *(f"below {high:g}" for high in _DECADES[2:]), f"{_DECADES[-1]:g} or more"]
         found = [(name, int(number)) for name, number in zip(names, self.buckets, strict=True)]
         last = max((k for k, (_, number) in enumerate(found) if number), default=0)
         return found[: last + 1]

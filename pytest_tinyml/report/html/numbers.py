@@ -31,8 +31,11 @@ def points(value: float | None) -> str:
     """Return a difference of ratios in percentage points, with its sign."""
     if value is None:
         return ABSENT
+    if not value:
+        return "±0.00 pp"
     text = f"{100.0 * value:+.2f}"
-    return f"{'±0.00' if float(text) == 0.0 else _minus(text)} pp"
+    # A few of many samples are less than a hundredth of a point.
+    return f"{_minus(text if float(text) else f'{100.0 * value:+.1g}')} pp"
 
 
 def signed(value: int) -> str:

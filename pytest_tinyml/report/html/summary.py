@@ -129,7 +129,7 @@ def _beside(metrics: dict[str, Any]) -> str:
     if not more:
         return f"{count(metrics['correct_board'])} right on both"
     change = points(metrics["top1_board"] - metrics["top1_reference"])
-    return f"the board has {abs(more):,} {'more' if more > 0 else 'fewer'} right: {change}"
+    return f"the board has {abs(more):,} {'more' if more > 0 else 'fewer'} right, {change}"
 
 
 def _speed(latency: dict[str, Any], throughput: dict[str, Any]) -> list[Tile]:
