@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tinyml.shell import fixtures, hookspecs
-from pytest_tinyml.shell.options import NO_BOARD, add_options, add_port_options, asked_boards, read_settings
+from pytest_tinyml.shell.options import NO_BOARD, add_options, asked_boards, read_settings
+from pytest_tinyml.shell.portoptions import add_port_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
