@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pytest
 
-_PORT_OPTIONS: Final = {
+PORT_OPTIONS: Final = {
     "--port": "path, URL, or the beginning of a path and *, of the board's serial port (default: the only USB one)",
     "--port-location": "place of its USB device, e.g. 1-2.3",
     "--port-serial-number": "serial number of its USB device",
@@ -19,5 +19,5 @@ _PORT_OPTIONS: Final = {
 def add_port_options(parser: pytest.Parser) -> None:
     """Declare what pytest-embedded would, were it here: several boards' values have ``|`` between them."""
     group = parser.getgroup("tinyml")
-    for flag, text in _PORT_OPTIONS.items():
+    for flag, text in PORT_OPTIONS.items():
         group.addoption(flag, default=None, help=text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_tinyml.cli import parser
-from pytest_tinyml.shell.options import _PORT_OPTIONS
+from pytest_tinyml.shell.portoptions import PORT_OPTIONS
 from tests.docs.snippets import PAGES, ROOT, blocks
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_options_are_documented(request: pytest.FixtureRequest) -> None:
     (table,) = re.findall(r"<!-- generated from the code: options .*?<!-- end of options -->", page, re.DOTALL)
     group = request.config._parser.getgroup("tinyml")
     declared = {name for option in group.options for name in option.names()}
-    assert {name for name in declared if name not in _PORT_OPTIONS} == set(
+    assert {name for name in declared if name not in PORT_OPTIONS} == set(
         re.findall(r"^\| `(--[\w-]+)", table, re.MULTILINE)
     )
 
