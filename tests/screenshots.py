@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_tinyml.assets import assets_dir
 from tests.browser import DESKTOP, PHONE, chromium, tab_of
+from tests.live.shots import shoot_live
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from tests.browser import Tab
 
 _ROOT: Final = Path(__file__).parents[1]
 _FOLDER: Final = _ROOT / "docs" / "images"
@@ -79,10 +82,31 @@ def record(project: Path) -> Path:
     return folder
 
 
+def save(tab: Tab, path: Path, show: str = "") -> None:
+    """Write a picture of an open page, with as few colours as it has to have.
+
+    Args:
+        tab: the page.
+        path: receives a PNG.
+        show: selector of the part to be shown; the top of the page if empty.
+    """
+    from PIL import Image
+
+    if show:
+        tab.page.locator(show).screenshot(path=path)
+    else:
+        tab.page.set_viewport_size({"width": tab.page.evaluate("innerWidth"), "height": _TOP_PX})
+        tab.picture(path, whole=False)
+    with Image.open(path) as opened:
+        small = opened.convert("RGB").quantize(_COLOURS)
+    small.save(path, optimize=True)
+    print(f"{path.name}: {small.width} x {small.height}, {path.stat().st_size / 1024:.0f} KiB")
+
+
 def shoot(
     browser: Browser, page: Path, path: Path, *, width: int, scheme: Literal["light", "dark"], show: str = ""
 ) -> None:
-    """Write a picture of a page, with as few colours as it has to have.
+    """Write a picture of a page that is a file.
 
     Args:
         browser: that opens it.
@@ -92,18 +116,8 @@ def shoot(
         scheme: light or dark.
         show: selector of the part to be shown; the top of the page if empty.
     """
-    from PIL import Image
-
     with tab_of(browser, page.as_uri(), width=width, scheme=scheme, scale=2 if width == PHONE else 1) as tab:
-        if show:
-            tab.page.locator(show).screenshot(path=path)
-        else:
-            tab.page.set_viewport_size({"width": width, "height": _TOP_PX})
-            tab.picture(path, whole=False)
-    with Image.open(path) as opened:
-        small = opened.convert("RGB").quantize(_COLOURS)
-    small.save(path, optimize=True)
-    print(f"{path.name}: {small.width} x {small.height}, {path.stat().st_size / 1024:.0f} KiB")
+        save(tab, path, show)
 
 
 def main(folder: Path = _FOLDER) -> int:
@@ -119,6 +133,7 @@ def main(folder: Path = _FOLDER) -> int:
         shoot(browser, report, folder / "report-samples.png", width=DESKTOP, scheme="light", show="#samples")
         shoot(browser, report, folder / "report-trend.png", width=DESKTOP, scheme="light", show="#trend")
         shoot(browser, compared, folder / "compare-light.png", width=DESKTOP, scheme="light")
+        shoot_live(browser, Path(scratch), lambda tab, name: save(tab, folder / f"{name}.png"))
     return 0
 
 

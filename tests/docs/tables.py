@@ -26,6 +26,7 @@ MORE: Final = {
     "reference": "[which reference](../explanation/which-reference.md)",
     "max-abs": "[why](../explanation/float-engine.md)",
     "flasher": "[NUCLEO-F446RE](../tutorial/nucleo-f446re.md)",
+    "live": "[watching a run](../how-to/watch-a-run.md)",
     "host": "[boards in a network](../explanation/http-link.md)",
     "clock": "[clocks](#clocks)",
     "count": "[several boards](#several-boards)",

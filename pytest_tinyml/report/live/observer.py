@@ -15,7 +15,7 @@ from pytest_tinyml.errors import JournalError
 from pytest_tinyml.report.live.boards import board_rows
 from pytest_tinyml.report.live.history import History
 from pytest_tinyml.report.live.pictures import picture
-from pytest_tinyml.report.terminal import verdict
+from pytest_tinyml.report.terminal import SHOWN_PROBLEMS, verdict
 from pytest_tinyml.verdict.compare import predictions
 from pytest_tinyml.verdict.metrics import dequantize
 from pytest_tinyml.verdict.stats import wilson
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 RECENT: Final = 12
 FLIPS: Final = 24
-_NOTES: Final = 8
+_EVENTS: Final = 8
 _VALUES: Final = 3
 
 
@@ -77,11 +77,11 @@ class Observer:
         self._put(
             "notes",
             {
-                "problems": [text[:400] for text in problems[:_NOTES]],
-                "more": max(0, len(problems) - _NOTES),
+                "problems": [text[:400] for text in problems[:SHOWN_PROBLEMS]],
+                "more": max(0, len(problems) - SHOWN_PROBLEMS),
                 "events": [
                     {"at": event.at, "board": event.board, "kind": event.kind, "text": event.text[:400]}
-                    for event in self._events[: -_NOTES - 1 : -1]
+                    for event in self._events[: -_EVENTS - 1 : -1]
                 ],
             },
         )
