@@ -55,7 +55,7 @@ def test_boards(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert list(Registry().names()) == [line.split()[0] for line in lines if not line.startswith(" ")]
     assert ["native", "ready"] == lines[0].split()
-    assert "    engine aot; links socket, serial, http; clock wall; option fault" == lines[2]
+    assert "    engine aot; links socket, serial, http; clock wall; options fault, fault-once" == lines[2]
     assert max(len(line) for line in lines) <= 100
     monkeypatch.setenv("COLUMNS", "80")
     assert 0 == main(["boards"])
@@ -66,7 +66,7 @@ def test_boards_say_what_memory_they_have(capsys: Captured, monkeypatch: pytest.
     """Memories of a part are listed in KiB."""
     monkeypatch.setattr(NativeKind, "memories", {"flash": 1 << 20, "RAM": 180_736}, raising=False)
     assert 0 == main(["boards"])
-    assert "clock wall; flash 1,024 KiB, RAM 176.5 KiB; option fault" in capsys.readouterr().out
+    assert "clock wall; flash 1,024 KiB, RAM 176.5 KiB; options fault, fault-once" in capsys.readouterr().out
 
 
 def test_boards_say_what_is_missing(capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
