@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.shell.session import Session
 
-_ENDS: Final = {pytest.ExitCode.OK: "passed", pytest.ExitCode.TESTS_FAILED: "failed"}
+_ENDS: Final[dict[int, str]] = {pytest.ExitCode.OK: "passed", pytest.ExitCode.INTERRUPTED: "interrupted"}
 
 
 class LivePage:
@@ -68,7 +68,7 @@ class LivePage:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Show how it ended: the harness has written its results."""
-        self._server.close(_ENDS.get(pytest.ExitCode(session.exitstatus), "interrupted"))
+        self._server.close(_ENDS.get(session.exitstatus, "failed"))
 
     def pytest_unconfigure(self) -> None:
         """Close also what was refused before it began."""

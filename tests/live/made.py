@@ -90,6 +90,7 @@ class MadeRun:
                 name="tflm", done=np.zeros(samples, dtype=np.bool_), scores=np.zeros_like(self.host)
             ),
             works={},
+            early=None,
             started_at=None,
             wall_s=0.0,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,20 @@ def test_nobody_watches() -> None:
         assert watched.section("state", watched=False) is None
     assert [25, 50, 75, 100] == [point[1] for point in watched.section("history")]
     assert RECENT == len(watched.section("recent"))
+
+
+def test_a_run_that_ends_early_says_why() -> None:
+    """Until its test is certain nothing is said of it but that there is one."""
+    made = MadeRun(100)
+    made.start()
+    watched = Watched(made)
+    assert watched.section("state")["early"] is None
+    made.campaign.early = SimpleNamespace(certain=False, text="")
+    made.answer(40)
+    assert "" == watched.section("state")["early"]
+    made.campaign.early = SimpleNamespace(certain=True, text="regression: worse by 1 pp")
+    made.campaign.queue.stop()
+    assert ("regression: worse by 1 pp", 40) == tuple(watched.section("state")[key] for key in ("early", "done"))
 
 
 def test_a_board_that_failed_says_why() -> None:

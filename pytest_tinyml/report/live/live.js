@@ -115,17 +115,24 @@ function lead(state, facts) {
     case "preparing": return `Builds the firmware if there is none yet, and starts the board (${state.test || "first test"}).`;
     case "checking": return "The board is there. What it is, and how it answers canaries, is checked before the first sample.";
     case "running": {
-      const left = state.eta_s === null ? "" : `, about ${duration(Math.max(state.eta_s, 1))} to go`;
+      // A run that may end early is over when its test is certain.
+      const most = state.early === "" ? "at most" : "about";
+      const left = state.eta_s === null ? "" : `, ${most} ${duration(Math.max(state.eta_s, 1))} to go`;
       return `${answered}${failed}${left}.`;
     }
-    case "comparing": return `${answered}${failed}. The host is still computing its own answers: ${whole(state.compared)} are compared.`;
-    case "judging": return `${answered}${failed} and compared with ${facts?.reference ?? "the host"}. The last tests are running: ${state.test}.`;
+    case "comparing":
+      if (state.early) return `${answered}${failed}: ${state.early}.`;
+      return `${answered}${failed}. The host is still computing its own answers: ${whole(state.compared)} are compared.`;
+    case "judging":
+      if (state.early) return `${answered}${failed}: ${state.early}.`;
+      return `${answered}${failed} and compared with ${facts?.reference ?? "the host"}. The last tests are running: ${state.test}.`;
     case "broken": return state.broken ?? "";
     default: {
       const figures = [
         state.top1 && `top-1 ${percent(state.top1.value)}`,
         state.agreement && `agreement with ${facts?.reference ?? "the host"} ${percent(state.agreement.value)}`,
       ].filter(Boolean);
+      if (state.early) figures.push(state.early);
       return `${answered}${failed}${figures.length ? `: ${figures.join(", ")}` : ""}.`;
     }
   }

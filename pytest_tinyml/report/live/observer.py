@@ -154,8 +154,9 @@ class Observer:
             return state
         now = standing.progress()
         top1, agreement = self._shares(standing)
-        labels_only = campaign.settings.tolerance.labels_only
+        labels_only, early = campaign.settings.tolerance.labels_only, campaign.early
         return state | {
+            "early": None if early is None else early.text if early.certain else "",
             "done": now.done,
             "resumed": campaign.run.resumed,
             "failed": len(campaign.run.failed),
