@@ -17,7 +17,7 @@ from pytest_tinyml.report.terminal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _ABSENT: Final = "-"
 
@@ -96,6 +96,7 @@ def comparison(found: Sequence[dict[str, Any]]) -> list[Line]:
     names = _names(found)
     head = f"{', '.join(models)}, {first['dataset']['count']:,} of {first['dataset']['name']}"
     lines = [Line(f"{head}, against {reference['name']} {reference['version']}")]
+    lines += _of_each(names, found, wrong)
     rows = [("", names)] + [
         (label, [cell(results) for results in found]) for label, cell in _ROWS
         if label not in _OF_REGRESSIONS or any(results["metrics"]["regression"] for results in found)
@@ -107,14 +108,19 @@ def comparison(found: Sequence[dict[str, Any]]) -> list[Line]:
         )
     if any(_latency(results).endswith("*") for results in found):
         lines.append(Line("  * wall clock of this computer: shown, never gated"))
-    # What is wrong with any of them comes before what is to be known of each.
-    for said in (wrong, lambda results: _remarks(results, several_models=len(models) > 1)):
-        for name, results in zip(names, found, strict=True):
-            lines += [Line(f"  {name}: {line.text.strip()}", line.tone) for line in said(results)]
+    lines += _of_each(names, found, lambda results: _remarks(results, several_models=len(models) > 1))
     if len(models) > 1:
         return lines
     # The host's runtimes and the preprocessing are the same for all; who was done last knows the most.
     return lines + [Line(f"  {line}") for line in cross_check_lines(found[-1]["reference"])]
+
+
+def _of_each(
+    names: Sequence[str], found: Sequence[dict[str, Any]], say: Callable[[dict[str, Any]], list[Line]]
+) -> Iterator[Line]:
+    for name, results in zip(names, found, strict=True):
+        for line in say(results):
+            yield Line(f"  {name}: {line.text.strip()}", line.tone)
 
 
 def _remarks(results: dict[str, Any], *, several_models: bool) -> list[Line]:

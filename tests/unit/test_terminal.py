@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_tinyml.report.colour import Line, Tone, painted, wants_colour
+from pytest_tinyml.report.sidebyside import comparison
 from pytest_tinyml.report.terminal import _told_once, summary
 from tests.report.made import INT8, facts
 
@@ -103,3 +104,19 @@ def test_painted() -> None:
     """A colour begins and ends with its line; a plain line has none."""
     assert "\x1b[31mno\x1b[0m" == painted(Line("no", Tone.BAD), colour=True)
     assert ["no", "no"] == [painted(Line("no", Tone.BAD), colour=False), painted(Line("no"), colour=True)]
+
+
+def test_several_runs() -> None:
+    """What is wrong with any of several runs stands before the table of figures, by the name of its run."""
+    failed = results(passed=False, problems=["test_room: too warm"], gates=GATES, baseline=BASELINE)
+    failed["board"] |= {"id": "desk-2"}
+    lines = comparison([results(), failed])
+    expected = [
+        ("own, 40 of own-data, against tflm 9.8", Tone.PLAIN),
+        ("  desk-2: gate failed: top-1 1.00 pp worse", Tone.BAD),
+        ("  desk-2: test_room: too warm", Tone.BAD),
+        ("               desk-1      desk-2", Tone.PLAIN),
+        ("  verdict      passed      FAILED", Tone.PLAIN),
+    ]
+    assert expected == [(line.text, line.tone) for line in lines[:5]]
+    assert Line("  desk-2: gate skipped: flash was not measured", Tone.NOTE) in lines[5:]
