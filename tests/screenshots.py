@@ -93,6 +93,8 @@ def save(tab: Tab, path: Path, show: str = "") -> None:
     from PIL import Image
 
     if show:
+        # It would lie across.
+        tab.page.add_style_tag(content="nav { position: static }")
         tab.page.locator(show).screenshot(path=path)
     else:
         tab.page.set_viewport_size({"width": tab.page.evaluate("innerWidth"), "height": _TOP_PX})
@@ -130,8 +132,14 @@ def main(folder: Path = _FOLDER) -> int:
         shoot(browser, report, folder / "report-dark.png", width=DESKTOP, scheme="dark")
         shoot(browser, report, folder / "report-phone.png", width=PHONE, scheme="light")
         shoot(browser, report, folder / "report-classes.png", width=DESKTOP, scheme="light", show="#classes")
-        shoot(browser, report, folder / "report-samples.png", width=DESKTOP, scheme="light", show="#samples")
-        shoot(browser, report, folder / "report-trend.png", width=DESKTOP, scheme="light", show="#trend")
+        shoot(
+            browser,
+            report,
+            folder / "report-samples.png",
+            width=DESKTOP,
+            scheme="light",
+            show="#samples .part >> nth=0",
+        )
         shoot(browser, compared, folder / "compare-light.png", width=DESKTOP, scheme="light")
         shoot_live(browser, Path(scratch), lambda tab, name: save(tab, folder / f"{name}.png"))
     return 0

@@ -136,10 +136,7 @@ def html(report: Report) -> str:
         "tiles": tiles(results),
         "matrices": confusion(results, digest, ("host", "board")),
         "scatter": scatter_plots(digest, targets=results["metrics"]["regression"] is not None),
-        "news": cards(results, digest.news, pictures),
-        "wrong": cards(results, digest.wrong, pictures),
-        "flips": cards(results, digest.flips, pictures),
-        "changed": cards(results, digest.changed, pictures),
+        **_galleries(results, digest, pictures),
         "ranges": ranges(digest),
         "gates": gate_rows(results),
         "latency_plot": None if histogram is None else latency_plot(histogram, results["latency"]),
@@ -151,6 +148,17 @@ def html(report: Report) -> str:
         "faults": Counter((one["board"], one["kind"]) for one in results["faults"]).most_common(),
     }
     return environment().get_template("report.html.j2").render(context)
+
+
+def _galleries(results: dict[str, Any], digest: Digest, pictures: dict[int, Any]) -> dict[str, list[Card]]:
+    """Return the galleries by name; a sample is shown once, in the first that it belongs to."""
+    found: dict[str, list[Card]] = {}
+    seen: set[int] = set()
+    for name in ("news", "flips", "changed", "wrong"):
+        rest = [one for one in getattr(digest, name) if one.id not in seen]
+        found[name] = cards(results, rest, pictures)
+        seen |= {one.id for one in rest}
+    return found
 
 
 def cards(results: dict[str, Any], samples: Sequence[Shown], pictures: dict[int, Any]) -> list[Card]:
