@@ -19,5 +19,5 @@ def explanation_lines(results: dict[str, Any]) -> list[str]:
         tensor = f"{operator['dtype']} {list(operator['shape'])}{scale}"
         lines.append(f"  its output is {tensor}{where}{sample}")
     if not explanation["complete"]:
-        lines.append(f"  (not complete, after {explanation['seconds']:.1f} s; tinyml explain goes on from the model)")
+        lines.append(f"  (not complete, after {explanation['seconds']:.1f} s; tinyml explain takes its time)")
     return lines

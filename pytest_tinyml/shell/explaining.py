@@ -73,7 +73,14 @@ class Explaining:
                 timeout_s=self._settings.timeout,
                 reflash=self._may_flash,
             )
-            self.found = self._record(explainer.explain(symptom_of(self._campaign)))
+            try:
+                found = explainer.explain(symptom_of(self._campaign))
+            except KeyboardInterrupt:
+                found = Explanation(cause=None, text="the search for the cause was interrupted", complete=False)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the results of the run
+                text = f"no cause was found, because of an error of pytest-tinyml: {error!r}"
+                found = Explanation(cause=None, text=text, complete=False)
+            self.found = self._record(found)
 
     def _record(self, explanation: Explanation) -> dict[str, Any]:
         # JSON has lists.

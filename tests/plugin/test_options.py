@@ -37,6 +37,8 @@ BAD = [
     ("--tinyml-max-instructions", "1e6", "not a number: '1e6'"),
     ("--tinyml-sequential", "gamma=1", f"'gamma=1' is not a list of alpha, beta, delta and seed, e.g. {SEQUENTIAL}"),
     ("--tinyml-sequential", "beta=5%", "'beta=5%' must have beta above 0 and at most 0.5, not '5%'"),
+    ("--tinyml-explain", "maybe", "'maybe' is not one of auto, always, never"),
+    ("--tinyml-explain-timeout", "0", "'0' must be a positive number of seconds"),
     ("--tinyml-option", "fault", "'fault' is not KEY=VALUE"),
     ("--tinyml-option", "=crash", "'=crash' is not KEY=VALUE"),
     ("--tinyml-preprocess", "scale:zero", "'scale:zero' is not scale:DIVISOR (e.g. scale:255), l2axis1 or none"),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pytest_tinyml import firmware as builds
 from pytest_tinyml.boards import native
 from pytest_tinyml.engines.select import sources_for
+from pytest_tinyml.records import CanaryResult, Clock, Encoding, Identity
+from tests.unit.enginelib import tflm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.engines.sources import EngineSources
     from pytest_tinyml.firmware import Firmware
-    from pytest_tinyml.records import PreprocessSpec
+    from pytest_tinyml.records import Model, PreprocessSpec
 
 _ARRAY = re.compile(r"(const int\w+ bknn_model_constant_\w+\[\d+\] = \{)(.*?)(\};)", re.DOTALL)
 
@@ -79,6 +84,57 @@ class OtherInputBoard(native.NativeBoard):
             self.request = asked
 
 
+class TamperedBoard:
+    """TensorFlow Lite Micro in this process, with outputs that a function changes.
+
+    Args:
+        request: what it shall be.
+        tamper: is given the model and what it really gives, int64 [1, elements].
+
+    Attributes:
+        inferences: since the board was opened.
+        clock: what its ticks are, 1,000 for each operator.
+    """
+
+    clock = Clock.INSTRUCTIONS
+    console_tail: tuple[str, ...] = ()
+
+    def __init__(self, request: BoardRequest, tamper: Callable[[Model, Any], Any]) -> None:
+        """Start nothing."""
+        self.name, self.engine = "planted", "aot"
+        self.inferences = 0
+        self._request, self._tamper = request, tamper
+
+    def prepare(self) -> str:
+        """Build nothing."""
+        return "0" * 64
+
+    def open(self) -> Identity:
+        """Say what was asked for."""
+        self.inferences = 0
+        model = self._request.model
+        return Identity(
+            clock=self.clock, tick_hz=0, encodings=frozenset({Encoding.TENSOR}), rx_window=0, max_frame=0,
+            arena_used=0, arena_capacity=0, flash_bytes=0, ram_bytes=0, firmware_sha256=self.prepare(),
+            model_sha256=model.sha256, input=model.input, output=model.output, firmware_version="", board=self.name,
+            chip="", engine=self.engine, model=model.name, preprocess="none",
+        )  # fmt: skip
+
+    def canary(self, encoding: Encoding, sample: int, data: bytes) -> CanaryResult:
+        """See `Board.canary`."""
+        del encoding
+        self.inferences += 1
+        model = self._request.model
+        tensor = np.frombuffer(data, dtype=model.input.dtype).reshape(model.input.shape)
+        scores = self._tamper(model, tflm(model, [tensor]).astype(np.int64))
+        ticks = len(model.operators) * 1000
+        output = scores.astype(model.output.dtype).tobytes()
+        return CanaryResult(id=sample, ticks=ticks, input_crc=zlib.crc32(data), scores=output)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
 class PlantedKind(native.NativeKind):
     """A kind of board for a test's registry.
 
@@ -88,11 +144,11 @@ class PlantedKind(native.NativeKind):
 
     name = "planted"
 
-    def __init__(self, make: Callable[[BoardRequest], native.NativeBoard]) -> None:
+    def __init__(self, make: Callable[[BoardRequest], Any]) -> None:
         """Keep how boards are made."""
         self._make = make
 
-    def create(self, request: BoardRequest) -> native.NativeBoard:
+    def create(self, request: BoardRequest) -> Any:
         """See `BoardKind.create`."""
         return self._make(request)
 

@@ -94,7 +94,7 @@ def test_every_operator_of_a_chain(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [convnet, branched])
 def test_differences_that_vanish(data: Callable[[], bytes], tmp_path: Path) -> None:
-    """Whatever differs and whatever hides it again: what is found differs, and all that it reads was seen to be right."""
+    """Whatever hides differences again: what is found differs, and all that it reads was seen to be right."""
     model = record(data())
     points = cut_points(model)
     rng = np.random.default_rng(4)
