@@ -39,6 +39,7 @@ def project(loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyP
     from tests.projects import Project as Made
 
     monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
-    # Many tests make boards fail; only those that are about causes wait for one to be found.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "--tinyml-explain=never")
+    # Many tests make boards fail; only those that are about causes wait for one to be found. And only those that are
+    # about reports read them.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--tinyml-explain=never --tinyml-formats=none")
     return Made(pytester)
