@@ -46,5 +46,6 @@ def test_imports(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> 
         "pytest_tinyml.shell.options",
         "pytest_tinyml.shell.parsers",
         "pytest_tinyml.shell.plugin",
+        "pytest_tinyml.shell.portoptions",
     }
     assert {name for name in added if name.partition(".")[0] != "pytest_tinyml"} == set()
