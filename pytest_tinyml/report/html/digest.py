@@ -203,7 +203,7 @@ class Digest:
             panel += [pair for pair in pairs if np.isfinite(pair).all()]
 
     def ranges(self) -> list[tuple[str, int]]:
-        """Return how many samples differ by how much: words and count, from not at all upwards."""
+        """Return how many samples differ by how much: words and count, from not at all (always there) upwards."""
         if self.quantised:
             names = [
                 "the same bytes" if low == 0 else f"{low} LSB" if high == low + 1 else f"{low} to {high - 1} LSB"
@@ -212,9 +212,8 @@ class Digest:
         else:
             # What differs by less than the first bound is below the second, too.
             names = ["the same bytes", *(f"below {high:g}" for high in _DECADES[2:]), f"{_DECADES[-1]:g} or more"]
-        found = [(name, int(number)) for name, number in zip(names, self.buckets, strict=True)]
-        last = max((k for k, (_, number) in enumerate(found) if number), default=0)
-        return found[: last + 1]
+        found = zip(names, self.buckets.tolist(), strict=True)
+        return [(name, number) for k, (name, number) in enumerate(found) if number or not k]
 
 
 class Durations:
