@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_tinyml.campaign.samples import truth_of
 from pytest_tinyml.verdict.compare import predictions
-from pytest_tinyml.verdict.metrics import dequantize
+from pytest_tinyml.verdict.metrics import apart, dequantize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ def remarkable(campaign: Campaign, also: Iterable[int] = ()) -> list[int]:
     chosen = dict.fromkeys(sample for sample in also if run.done[sample])
     if len(ids):
         board, host = run.scores[ids].view(output.dtype), reference.scores[ids]
-        distance = np.abs(dequantize(board, output) - dequantize(host, output)).max(axis=1)
+        distance = apart(dequantize(board, output), dequantize(host, output)).max(axis=1)
         # A NaN is as far away as can be.
         farthest = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")
         if campaign.model.task != "regression":

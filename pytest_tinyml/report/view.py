@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.records import TensorSpec
 from pytest_tinyml.report.metrics import metrics
@@ -11,6 +11,9 @@ from pytest_tinyml.verdict.compare import Tally
 
 if TYPE_CHECKING:
     from pytest_tinyml.stores.archive import Archive, RunRecord
+
+_ADDED: Final = ("git", "run", "statistics", "sequential", "baseline", "gates", "explanation")
+"""Keys that results.json had not when journals had no version 3 yet."""
 
 
 def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
@@ -23,7 +26,9 @@ def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
         JournalError: the journal is older than version 3, and the run was ended before its verdict.
     """
     if run.verdict is not None:
-        return run.verdict
+        # An earlier version did not write all of these.
+        metrics_then = {"moved": []} | run.verdict["metrics"]
+        return dict.fromkeys(_ADDED) | run.verdict | {"metrics": metrics_then}
     facts = run.known
     output = facts["model"]["output"]
     tensor = TensorSpec(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_tinyml.verdict.metrics import Distance, DistanceTally, Fit, FitTally, confusion, dequantize
+from pytest_tinyml.verdict.metrics import Distance, DistanceTally, Fit, FitTally, apart, confusion, dequantize
 from pytest_tinyml.verdict.moved import describe_moved, moved_classes
 
 if TYPE_CHECKING:
@@ -190,8 +190,10 @@ class Tally:
             self._lsb = max(self._lsb, int(steps.max()))
         real_board, real_reference = dequantize(board, self._tensor), dequantize(reference, self._tensor)
         # Not max(): a NaN is the largest difference there is.
-        self._abs = float(np.maximum(self._abs, np.abs(real_board - real_reference).max()))
-        self._distance.add(real_board, real_reference)
+        self._abs = float(np.maximum(self._abs, apart(real_board, real_reference).max()))
+        with np.errstate(invalid="ignore"):
+            # Where outputs are infinite there is no mean distance.
+            self._distance.add(real_board, real_reference)
         if self._task == "regression":
             self._add_values(real_board, real_reference, truth)
         else:

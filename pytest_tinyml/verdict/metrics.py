@@ -149,6 +149,13 @@ def dequantize(scores: npt.NDArray[Any], tensor: TensorSpec) -> npt.NDArray[np.f
     return (scores.astype(np.float64) - tensor.zero_point) * tensor.scale
 
 
+def apart(board: npt.NDArray[np.float64], reference: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how far real values are apart: 0 where they are equal, also where both are infinite."""
+    difference = np.zeros_like(board)
+    np.subtract(board, reference, out=difference, where=board != reference)
+    return np.abs(difference)
+
+
 def confusion(labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
     """Count pairs: int64 [classes, classes], row = label, column = prediction."""
     table = np.zeros((classes, classes), dtype=np.int64)

@@ -115,9 +115,18 @@ def test_a_run_that_was_killed(journal: Journal) -> None:
 def test_a_verdict_is_what_was_found(journal: Journal) -> None:
     """What was kept at the end is not computed again."""
     run = begin(journal)
-    run.keep_verdict({"passed": True})
+    verdict = {"passed": True, "run": {"id": 1}, "metrics": {"flips": [3], "moved": [[1, 2]]}}
+    run.keep_verdict(verdict)
     archive = Archive(journal)
-    assert results_of(archive, archive.find("#1")) == {"passed": True}
+    assert verdict.items() <= results_of(archive, archive.find("#1")).items()
+
+
+def test_a_verdict_of_an_earlier_version(journal: Journal) -> None:
+    """What was not written then is null now, so that every report can be made."""
+    begin(journal).keep_verdict({"passed": True, "metrics": {"flips": []}})
+    archive = Archive(journal)
+    results = results_of(archive, archive.find())
+    assert (results["gates"], results["git"], results["metrics"]) == (None, None, {"flips": [], "moved": []})
 
 
 def test_which_run(journal: Journal) -> None:

@@ -197,6 +197,17 @@ def test_each_output_has_its_own_mean() -> None:
     assert constant.fit().r2 is None
 
 
+def test_infinite_outputs() -> None:
+    """Two equal infinities are no difference, and an infinity beside a number is an infinite one; nothing warns."""
+    reference = np.array([[np.inf, 0, 1], [-np.inf, 2, 3]], dtype=np.float32)
+    board = reference.copy()
+    same = compare(board, reference, None, IDS[:2], FLOAT)
+    assert (same.differing, same.max_abs) == (0, 0.0)
+    board[1, 0] = 0
+    other = compare(board, reference, None, IDS[:2], FLOAT)
+    assert (other.differing, other.max_abs) == (1, np.inf)
+
+
 @pytest.mark.parametrize("kind", ["labelled", "unlabelled", "float", "regression"])
 @given(seed=st.integers(0, 2**32 - 1), cuts=st.sets(st.integers(1, 39), max_size=5))
 @settings(max_examples=40)
