@@ -20,8 +20,10 @@ def pytest_tinyml_boards(registry: Registry) -> None:
 
         from pytest_tinyml.boards.native import NativeKind
 
+
         class MyBoardKind(NativeKind):
             name = "my-board"
+
 
         def pytest_tinyml_boards(registry):
             registry.register(MyBoardKind())
@@ -38,6 +40,7 @@ def pytest_tinyml_results(config: pytest.Config, results: dict[str, Any]) -> Non
     .. code-block:: python
 
         import platform
+
 
         def pytest_tinyml_results(config, results):
             results["extra"]["computer"] = platform.node()
