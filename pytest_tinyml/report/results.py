@@ -15,8 +15,8 @@ import numpy as np
 from pytest_tinyml import __version__
 from pytest_tinyml.campaign.samples import truth_of
 from pytest_tinyml.errors import ReportError
-from pytest_tinyml.records import Clock
 from pytest_tinyml.report.facts import build_facts, memory_facts
+from pytest_tinyml.report.latency import clock_name, latency_facts
 from pytest_tinyml.report.metrics import metrics
 from pytest_tinyml.report.performance import performance_facts
 from pytest_tinyml.report.statistics import sequential_facts, statistics
@@ -26,15 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy.typing as npt
-
     from pytest_tinyml.campaign.run import Campaign
     from pytest_tinyml.records import Identity
     from pytest_tinyml.verdict.compare import Comparison
 
 SCHEMA: Final = "tinyml-results/1"
 FILE: Final = "results.json"
-_CLOCKS: Final = {Clock.WALL: "wall_us", Clock.CYCLES: "cycles", Clock.INSTRUCTIONS: "instructions"}
 
 
 def build_results(
@@ -114,6 +111,7 @@ def build_results(
             "count": settings.samples,
             "available": len(dataset),
             "labelled": truth is not None,
+            "class_names": list(dataset.class_names) or None,
         },
         "reference": {
             "name": reference.name,
@@ -128,7 +126,7 @@ def build_results(
         "metrics": compared,
         "statistics": statistics(compared),
         "sequential": sequential_facts(campaign, answered + len(failed)),
-        "latency": _latency(ticks, identity, hardware=hardware),
+        "latency": latency_facts(ticks, identity, hardware=hardware),
         "performance": performance_facts(campaign),
         "memory": memory_facts(campaign, identity),
         "build": build_facts(campaign),
@@ -186,7 +184,7 @@ def _board(campaign: Campaign, identity: Identity | None) -> dict[str, Any]:
         "id": campaign.settings.id or None,
         "engine": campaign.settings.engine if identity is None else identity.engine,
         "verified": campaign.settings.verifiable and identity is not None,
-        "clock": _clock(identity),
+        "clock": clock_name(identity),
         "tick_hz": None if identity is None else identity.tick_hz,
         "chip": None if identity is None else identity.chip,
         "link": campaign.settings.link,
@@ -210,32 +208,6 @@ def _boards(campaign: Campaign) -> list[dict[str, Any]]:
     # Boards of an earlier session that had more of them.
     rest = ((name, total) for name, (total, _) in sorted(shares.items()))
     return boards + [{"name": name, "samples": total, "samples_per_s": None, "lost": False} for name, total in rest]
-
-
-def _clock(identity: Identity | None) -> str | None:
-    """Return what a tick is, if anything."""
-    timed = identity is not None and (identity.tick_hz or identity.clock is Clock.INSTRUCTIONS)
-    return _CLOCKS[identity.clock] if identity is not None and timed else None
-
-
-def _latency(ticks: npt.NDArray[np.int64], identity: Identity | None, *, hardware: bool) -> dict[str, Any]:
-    nothing = dict.fromkeys(("p50", "p90", "p99", "min", "max", "mean", "total"))
-    if identity is None or _clock(identity) is None:
-        return {"clock": None, "unit": "us", "gated": False} | nothing
-    clock = identity.clock
-    unit = "instructions" if clock is Clock.INSTRUCTIONS else "us"
-    # A computer's or an emulator's wall clock says nothing about the part; instruction counts do.
-    shared = {"clock": _CLOCKS[clock], "unit": unit, "gated": hardware or clock is Clock.INSTRUCTIONS}
-    if not len(ticks):
-        return shared | nothing
-
-    def convert(value: float) -> float:
-        microseconds = clock.microseconds(float(value), identity.tick_hz)
-        return float(value) if microseconds is None else microseconds
-
-    p50, p90, p99 = np.percentile(ticks, [50, 90, 99])
-    values = {"p50": p50, "p90": p90, "p99": p99, "min": ticks.min(), "max": ticks.max(), "mean": ticks.mean()}
-    return shared | {key: convert(value) for key, value in values.items()} | {"total": convert(ticks.sum())}
 
 
 def check_folder(folder: Path) -> None:

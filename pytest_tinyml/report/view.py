@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from pytest_tinyml.records import TensorSpec
+from pytest_tinyml.report.latency import measured
 from pytest_tinyml.report.metrics import metrics
 from pytest_tinyml.report.statistics import statistics
 from pytest_tinyml.verdict.compare import Tally
@@ -36,8 +39,10 @@ def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
     )
     tally = Tally(tensor, facts["model"]["task"])
     answered = 0
+    ticks = [np.zeros(0, dtype=np.int64)]
     for chunk in archive.chunks(run):
         answered += len(chunk.ids)
+        ticks.append(chunk.ticks)
         if (both := chunk.compared).any():
             truth = None if chunk.truth is None else chunk.truth[both]
             tally.add(chunk.board[both], chunk.reference[both], truth, chunk.ids[both])
@@ -51,6 +56,7 @@ def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
         "problems": [ended],
         "metrics": compared,
         "statistics": statistics(compared),
+        "latency": measured(facts["latency"], facts["board"]["tick_hz"], np.concatenate(ticks)),
         "faults": [
             {"at": one.at, "board": one.board, "kind": one.kind, "text": one.text} for one in archive.events(run)
         ],

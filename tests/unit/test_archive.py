@@ -31,6 +31,8 @@ FACTS: dict[str, Any] = {
     "reference": {"compared": "scores"},
     "dataset": {"count": SAMPLES},
     "metrics": {"count": 0},
+    "board": {"tick_hz": 2_000_000},
+    "latency": {"clock": "wall_us", "unit": "us", "gated": False, "p50": None},
 }
 
 
@@ -110,6 +112,8 @@ def test_a_run_that_was_killed(journal: Journal) -> None:
     assert results["metrics"]["compared"] == len(compared)
     assert results["metrics"]["differing"] == int((BOARD[compared] != HOST[compared]).any(axis=1).sum())
     assert np.sum(results["metrics"]["confusion_board"]) == len(compared)
+    # Of 0, 4, 1, 5, 2, 6, 3, ... ticks of half a microsecond.
+    assert (results["latency"]["p50"], results["latency"]["max"]) == (1.5, 3.0)
 
 
 def test_a_verdict_is_what_was_found(journal: Journal) -> None:
