@@ -1,0 +1,42 @@
+"""A slower kernel is found without hardware: the emulated boards count instructions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_tinyml.boards import qemu_stm32f405, qemu_xtensa
+from tests.boards.emulated import need_board
+from tests.projects import output
+
+if TYPE_CHECKING:
+    from pytest_tinyml.boards.emulated import EmulatedKind
+    from tests.projects import Project
+
+RUN: Final = (
+    *("--tinyml-model=s1-ptq", "--tinyml-limit=40", "--tinyml-clock=instructions", "--tinyml-compare"),
+    *("--tinyml-fail-on=instructions:0.5%", "--tinyml-fail-on=top1:0pp"),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [(qemu_stm32f405.KIND, 100.0, 140.0), (qemu_xtensa.KIND, 15.0, 25.0)],
+    ids=["stm32f405", "xtensa"],
+)
+def test_slower_kernel(project: Project, kind: EmulatedKind, low: float, high: float) -> None:
+    """Kernels that take more instructions fail the gate; the same ones count the same, and every label stays."""
+    need_board(kind)
+    run = (f"--board={kind.name}", *RUN)
+    assert 0 == project.run(*run, "--tinyml-save=vendor").ret
+    assert 0 == project.run(*run).ret
+    (again, _) = project.results()["gates"]
+    assert (0.0, "passed") == (again["change"], again["status"])
+    result = project.run(*run, "--tinyml-option=kernels=portable")
+    assert 1 == result.ret
+    slower, top1 = project.results()["gates"]
+    assert ("failed", "passed") == (slower["status"], top1["status"])
+    # In percent: 155,944 to 343,490, and 583,872 to 695,828 instructions.
+    assert low < slower["change"] < high
+    assert f"gate failed: {slower['text']}" in output(result)
