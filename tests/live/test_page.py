@@ -165,13 +165,15 @@ def test_loading_the_page_again_changes_nothing(open_tab: OpenTab, serve: Callab
     tab = open_tab(serve(run).url)
     wait(tab, "#word", "50 %")
     parts = ("#boards", "#flips", "#recent", "#facts")
-    # A curve has two points at least.
+    # A curve has two points at least; pictures and curves follow the figures.
     run.answer(10)
     wait(tab, "#word", "55 %")
+    wait(tab, "#recent", "#109")
     before = [words(tab, part) for part in parts]
     curve = tab.page.locator("#curves .curve").first.get_attribute("d")
     tab.page.reload()
     wait(tab, "#word", "55 %")
+    wait(tab, "#recent", "#109")
     assert before == [words(tab, part) for part in parts]
     assert curve == tab.page.locator("#curves .curve").first.get_attribute("d")
     run.answer(20)
@@ -307,6 +309,7 @@ def test_a_regression(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> No
         run.answer(10)
     tab = open_tab(serve(run).url)
     wait(tab, "#word", "80 %")
+    wait(tab, "#recent", "#39")
     shown = tiles(tab)
     assert {"Root mean square error so far", "Agreement so far", "Other outputs"} <= set(shown)
     assert {"Top-1 so far", "Label flips"}.isdisjoint(shown)
