@@ -126,7 +126,8 @@ OPTIONS = (
     Option(name="report", metavar="DIR", parse=Path, default=Path("tinyml-report"),
            help="folder for results.json and logs; with several boards or models, of a folder for each"),
     Option(name="formats", metavar="LIST", parse=str, default="html",
-           help="reports besides results.json, with commas between them: html, csv, junit, markdown, openmetrics; all; none"),
+           help="reports besides results.json, with commas between them: html, csv, junit, markdown, openmetrics; all; "
+           "none"),
     Option(name="live", metavar="PORT", parse=port, default=None, bare="0",
            help="show the session in a browser while it runs, at this port of this computer (without a value: any)"),
     Option(name="live-host", metavar="ADDRESS", parse=str, default="127.0.0.1",
