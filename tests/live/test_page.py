@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
 from contextlib import suppress
@@ -47,7 +46,7 @@ def serve() -> Iterator[Callable[..., LiveServer]]:
 
 def wait(tab: Tab, selector: str, text: str) -> None:
     """Wait until an element has a text in it."""
-    tab.page.locator(selector).filter(has_text=re.compile(re.escape(text))).first.wait_for(timeout=WAIT_MS)
+    tab.page.locator(selector).filter(has_text=text).first.wait_for(timeout=WAIT_MS)
 
 
 def words(tab: Tab, selector: str) -> str:
