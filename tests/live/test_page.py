@@ -167,12 +167,12 @@ def test_loading_the_page_again_changes_nothing(open_tab: OpenTab, serve: Callab
     # A curve has two points at least; pictures and curves follow the figures.
     run.answer(10)
     wait(tab, "#word", "55 %")
-    wait(tab, "#recent", "#109")
+    wait(tab, "#recent", "#139")
     before = [words(tab, part) for part in parts]
     curve = tab.page.locator("#curves .curve").first.get_attribute("d")
     tab.page.reload()
     wait(tab, "#word", "55 %")
-    wait(tab, "#recent", "#109")
+    wait(tab, "#recent", "#139")
     assert before == [words(tab, part) for part in parts]
     assert curve == tab.page.locator("#curves .curve").first.get_attribute("d")
     run.answer(20)
