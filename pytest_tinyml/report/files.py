@@ -44,7 +44,7 @@ def write_report(report: Report, path: Path, form: Format) -> Path:
     return write_whole(path, lambda temporary: form.writer()(report, temporary))
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """Write a file whole or not at all, and return its path.
 
     Args:

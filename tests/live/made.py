@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pytest_tinyml.links.workqueue import WorkQueue
-from pytest_tinyml.records import TensorSpec
+from pytest_tinyml.records import Dataset, TensorSpec
 from pytest_tinyml.stores.datasets import load_dataset
 from pytest_tinyml.stores.runs import Event
 from tests.unit.simulated import IDENTITY, MODEL
 
 if TYPE_CHECKING:
-    from pytest_tinyml.records import Dataset, Task
+    from pytest_tinyml.records import Task
 
 CLASSES: Final = 10
 OUTPUT: Final = TensorSpec(dtype="int8", shape=(1, CLASSES), scale=1 / 256, zero_point=-128)
@@ -28,6 +28,18 @@ def digits(count: int) -> Dataset:
     data = load_dataset("mnist-28k")
     labels = None if data.labels is None else data.labels[:count]
     return replace(data, images=data.images[:count], labels=labels)
+
+
+def features(count: int) -> Dataset:
+    """Return samples that are no images, each with two values that a regression should give."""
+    rng = np.random.default_rng(2)
+    return Dataset(
+        name="made",
+        images=rng.normal(size=(count, 6)).astype(np.float32),
+        labels=None,
+        targets=rng.normal(size=(count, 2)),
+        sha256="",
+    )
 
 
 class MadeRun:

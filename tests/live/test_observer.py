@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from pytest_tinyml.errors import BoardError, JournalError
-from pytest_tinyml.records import Dataset
 from pytest_tinyml.report.live.feed import Feed
 from pytest_tinyml.report.live.observer import FLIPS, RECENT, Observer
 from pytest_tinyml.verdict.stats import wilson
-from tests.live.made import MadeRun
+from tests.live.made import MadeRun, features
 
 
 class Watched:
@@ -157,14 +156,7 @@ def test_classes_have_their_names() -> None:
 
 def test_a_regression_has_values() -> None:
     """Without classes there are no flips and no accuracy, but an error, if there are targets."""
-    rng = np.random.default_rng(2)
-    data = Dataset(
-        name="made",
-        images=rng.normal(size=(50, 6)).astype(np.float32),
-        labels=None,
-        targets=rng.normal(size=(50, 2)),
-        sha256="",
-    )
+    data = features(50)
     made = MadeRun(50, dataset=data, task="regression")
     made.start()
     made.answer(50)

@@ -8,13 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
 import pytest
 
-from pytest_tinyml.records import Dataset
 from pytest_tinyml.report.live import LiveServer
 from tests.browser import DESKTOP, PHONE
-from tests.live.made import MadeRun
+from tests.live.made import MadeRun, features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,15 +292,7 @@ def test_words_of_strangers_are_words(open_tab: OpenTab, serve: Callable[..., Li
 
 def test_a_regression(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
     """Values in place of classes: an error in place of an accuracy, no flips, and no pictures of what is none."""
-    rng = np.random.default_rng(2)
-    data = Dataset(
-        name="made",
-        images=rng.normal(size=(50, 6)).astype(np.float32),
-        labels=None,
-        targets=rng.normal(size=(50, 2)),
-        sha256="",
-    )
-    run = MadeRun(50, dataset=data, task="regression")
+    run = MadeRun(50, dataset=features(50), task="regression")
     run.start()
     for _ in range(4):
         run.answer(10)

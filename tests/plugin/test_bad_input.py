@@ -226,7 +226,7 @@ JOURNALS: list[tuple[Callable[[Path], object], str]] = [
     (
         _other_version,
         (
-            "the journal {} has schema version 99, this pytest-tinyml writes 2: "
+            "the journal {} has schema version 99, this pytest-tinyml writes 3: "
             "move it away, or choose another with --tinyml-journal"
         ),
     ),
