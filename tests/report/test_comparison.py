@@ -150,7 +150,7 @@ def test_nothing_in_common(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "word"), [((0, 6), "Regression"), ((6, 6), "The same outputs"), ((0, 1), "No difference shown")]
+    ("sides", "word"), [((0, 6), "Regression"), ((6, 6), "The same outputs"), ((0, 1), "No change in accuracy shown")]
 )
 def test_the_page(journal: Journal, open_tab: OpenTab, tmp_path: Path, sides: tuple[int, int], word: str) -> None:
     """It says the verdict first, asks nobody for anything, and everybody can read it."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WORDS: Final[dict[Finding, tuple[str, str]]] = {
     "regression": ("failed", "Regression"),
     "improvement": ("passed", "Improvement"),
-    "noise": ("even", "No difference shown"),
+    "noise": ("even", "No change in accuracy shown"),
     "same": ("passed", "The same outputs"),
     "different": ("even", "Different outputs"),
 }
