@@ -8,7 +8,7 @@ board does once per inference, whatever the model, is in the first operator's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pytest_tinyml.campaign.probe import Probe, TimeLimit
     from pytest_tinyml.engines.truncate import Point
     from pytest_tinyml.records import Identity
+
+COUNTED: Final = 4
+"""Samples that are enough where instructions are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

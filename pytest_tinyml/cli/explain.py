@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.campaign.plan import Plan
 
 _INSTRUCTIONS: Final = "instructions"
-_COUNTED, _TIMED = 4, 64
+_TIMED = 64
 """Samples that operators are measured with: where instructions are counted, and where time is taken."""
 
 
@@ -154,13 +154,13 @@ def _details(explanation: Explanation) -> list[str]:
 
 def _operators(plan: Plan, folder: Path, options: argparse.Namespace) -> int:
     """Measure each operator, and print a table."""
-    from pytest_tinyml.campaign.operators import operator_costs  # noqa: PLC0415 - not needed for a help text
+    from pytest_tinyml.campaign.operators import COUNTED, operator_costs  # noqa: PLC0415 - not needed for a help text
     from pytest_tinyml.campaign.probe import Probe, TimeLimit  # noqa: PLC0415
 
     if plan.model.format != "tflite":
         msg = f"{plan.model.name}: only .tflite files are cut into their operators"
         raise UsageError(msg)
-    samples = _COUNTED if plan.expected_clock == _INSTRUCTIONS else _TIMED
+    samples = COUNTED if plan.expected_clock == _INSTRUCTIONS else _TIMED
     probe = Probe(plan, folder)
     try:
         costs = operator_costs(

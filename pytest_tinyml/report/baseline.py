@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_tinyml.report.operators import operator_counts
 from pytest_tinyml.verdict.gate import METRICS, judge
 from pytest_tinyml.verdict.moved import describe_moved
 from pytest_tinyml.verdict.stats import holm, mcnemar
@@ -66,6 +67,7 @@ def content_of(results: dict[str, Any]) -> dict[str, Any]:
         "dataset": {"name": results["dataset"]["name"], "samples": results["dataset"]["count"]},
         "reference": {key: results["reference"][key] for key in ("name", "version")},
         "figures": figures(results),
+        "operators": operator_counts(results),
         # For those who read a difference of two of these files; a comparison counts by itself.
         "classes": None
         if tables is None

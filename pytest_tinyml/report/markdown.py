@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.report.explanation import explanation_lines
+from pytest_tinyml.report.operators import operator_lines
 from pytest_tinyml.report.terminal import other_problems, verdict
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def _sections(results: dict[str, Any]) -> Iterator[str]:
     if explanation:
         said = [code(line.removeprefix("cause: ")) for line in explanation_lines(results)]
         yield f"\n#### Cause: {code(explanation['cause'])}\n\n" + "".join(f"- {line}\n" for line in said)
+    if slower := operator_lines(results):
+        yield "\n#### Slower operators\n\n" + "".join(f"- {code(line)}\n" for line in slower)
     yield from _table_of("Figures", ("", "board", "host"), _figures(results))
     yield from _table_of("Label flips", ("sample", "host", "board", "label"), _flips(results))
     yield from _table_of("The board", ("", ""), _board(results))

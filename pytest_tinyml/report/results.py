@@ -140,6 +140,7 @@ def build_results(
         "canary": {name: list(report.ids) for name, report in campaign.bench.canaries.items()},
         "baseline": None,
         "gates": None,
+        "operators": None,
         "explanation": explanation,
         "submission": submission,
         "extra": {},

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pytest_tinyml.report.colour import Line, Tone
 from pytest_tinyml.report.explanation import explanation_lines
 from pytest_tinyml.report.gates import gate_lines
+from pytest_tinyml.report.operators import operator_lines
 from pytest_tinyml.report.performance import performance_lines
 from pytest_tinyml.report.statistics import statistics_lines
 from pytest_tinyml.report.submission import submission_lines
@@ -48,7 +49,8 @@ def wrong(results: dict[str, Any]) -> list[Line]:
     lines = [*gates, *problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"and {_count(len(problems) - SHOWN_PROBLEMS, 'more problem')}, see problems in results.json")
-    return [Line(line, Tone.BAD) for line in lines] + _plain(explanation_lines(results))
+    where = [*explanation_lines(results), *operator_lines(results)]
+    return [Line(line, Tone.BAD) for line in lines] + _plain(where)
 
 
 def other_problems(results: dict[str, Any]) -> list[str]:

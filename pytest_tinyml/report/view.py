@@ -15,7 +15,7 @@ from pytest_tinyml.verdict.compare import Tally
 if TYPE_CHECKING:
     from pytest_tinyml.stores.archive import Archive, RunRecord
 
-_ADDED: Final = ("git", "run", "statistics", "sequential", "baseline", "gates", "explanation")
+_ADDED: Final = ("git", "run", "statistics", "sequential", "baseline", "gates", "operators", "explanation")
 """Keys that results.json had not when journals had no version 3 yet."""
 
 

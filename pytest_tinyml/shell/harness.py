@@ -12,6 +12,7 @@ from pytest_tinyml.report.formats import choose_formats
 from pytest_tinyml.report.gitfacts import git_facts
 from pytest_tinyml.report.results import build_results, write_results
 from pytest_tinyml.report.session import write_all
+from pytest_tinyml.shell.costing import Costing
 from pytest_tinyml.shell.early import early_stop
 from pytest_tinyml.shell.explaining import Explaining
 from pytest_tinyml.shell.handles import BoardHandle, ReferenceHandle, RunHandle
@@ -60,6 +61,7 @@ class Harness:
         error: why the results could not be made, written or completed by the hook.
         regression: compares the run with a baseline, if that was asked for.
         explaining: looks for the cause of a mismatch.
+        costing: counts the instructions of each operator.
         submitter: submits the predictions, if that was asked for.
     """
 
@@ -87,6 +89,7 @@ class Harness:
         self._canaried = self._started = self._finished = self._concluded = self._judged = False
         self.regression = Regression(plan, settings, campaign, talk.relative)
         self.explaining = Explaining(plan, settings, campaign, folder, talk.say)
+        self.costing = Costing(plan, settings, self.regression, folder, talk.say)
         self.submitter = None
         if settings.submit is not None:
             self.submitter = Submitter(self, settings.submit, folder, talk.say)
@@ -122,6 +125,7 @@ class Harness:
     def _report(self) -> None:
         """Make the results, offer them to the hook, and write them even if that fails; then the other reports."""
         self.explaining.explain(None if self.broken is None else self.broken[1])
+        self.costing.measure(self.results_now())
         self.results = self.results_now()
         self.keep_verdict()
         try:
@@ -241,7 +245,7 @@ class Harness:
             git=git_facts(self._config.rootpath),
             explanation=self.explaining.found,
         )
-        return self.regression.judge(results)
+        return self.regression.judge(results | {"operators": self.costing.found})
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Run a step of the campaign; when the board has failed for good, one test fails and the later ones skip."""

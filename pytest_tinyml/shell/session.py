@@ -160,7 +160,7 @@ class Session:
     def pytest_keyboard_interrupt(self) -> None:
         """Look for no causes any more: the user wants to have the terminal back."""
         for harness in self.harnesses:
-            harness.explaining.wanted = False
+            harness.explaining.wanted = harness.costing.wanted = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
