@@ -127,7 +127,7 @@ class Harness:
         self.explaining.explain(None if self.broken is None else self.broken[1])
         self.costing.measure(self.results_now())
         self.results = self.results_now()
-        self.keep_verdict()
+        self._keep(self.results | {"submission": None})
         try:
             self._config.hook.pytest_tinyml_results(config=self._config, results=self.results)
         finally:
@@ -232,9 +232,12 @@ class Harness:
 
     def keep_verdict(self) -> None:
         """Put the verdict into the journal, once: what becomes of a submission is no part of it."""
+        self._keep(self._build(None))
+
+    def _keep(self, verdict: dict[str, Any]) -> None:
         if not self._judged and self.campaign.started_at is not None:
             self._judged = True
-            self.campaign.run.keep_verdict(self._build(None))
+            self.campaign.run.keep_verdict(verdict)
 
     def _build(self, submission: dict[str, Any] | None) -> dict[str, Any]:
         results = build_results(

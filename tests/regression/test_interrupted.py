@@ -62,7 +62,7 @@ original = run.Campaign.start
 
 def start(self):
     # From here on no file of this process can grow beyond this, as on a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
     original(self)
 
 
