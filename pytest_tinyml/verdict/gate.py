@@ -205,7 +205,8 @@ def judge(gate: Gate, baseline: float | None, now: float | None, *, why: str = "
     worse = change if metric.worse == "higher" else -change
     values = f"{metric.value(baseline)} to {metric.value(now)}"
     if metric.name == "flips":
-        text = f"{metric.value(now)} {metric.title} against the baseline"
+        flips = metric.title.removesuffix("s") if now == 1 else metric.title
+        text = f"{metric.value(now)} {flips} against the baseline"
     elif not difference:
         text = f"{metric.title} is {metric.value(now)} as before"
     else:

@@ -87,6 +87,7 @@ JUDGED = [
      "median latency grew by 5.1 % (1,000.0 us to 1,051.0 us), more than 5%"),
     ("latency_p50:5%", 100.0, 110.0, "passed",
      "median latency grew by 10 % (100.0 us to 110.0 us), but 10.0 us or less do not count"),
+    ("flips:0", 0, 1, "failed", "1 label flip against the baseline, more than 0"),
     ("flips:10", 0, 10, "passed", "10 label flips against the baseline, within 10"),
     ("flips:10", 0, 11, "failed", "11 label flips against the baseline, more than 10"),
     ("rmse:1%", 0.5, 0.506, "failed", "RMSE grew by 1.2 % (0.5 to 0.506), more than 1%"),
