@@ -53,6 +53,12 @@ def test_counts_by_hand() -> None:
     assert result.confusion_reference.tolist() == [[1, 0, 0], [0, 2, 0], [1, 0, 0]]
 
 
+def test_steps_apart() -> None:
+    """One step in two elements is within one step, two in one element are not."""
+    board = np.array([[2, 6, 2], [9, 2, 0], [-128, 127, 0], [4, 4, 0]], dtype=np.int8)
+    assert 0.75 == compare(board, REFERENCE, None, IDS, INT8).within_1_lsb_ratio
+
+
 def test_a_single_output_is_a_probability() -> None:
     """One sigmoid output predicts class 1 from 0.5 on."""
     tensor = TensorSpec(dtype="int8", shape=(1, 1), scale=1 / 256, zero_point=-128)
