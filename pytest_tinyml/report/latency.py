@@ -40,7 +40,7 @@ def latency_facts(ticks: npt.NDArray[np.int64], identity: Identity | None, *, ha
     return measured(shared | dict.fromkeys(_FIGURES), None if identity is None else identity.tick_hz, ticks)
 
 
-def measured(latency: dict[str, Any], tick_hz: int | None, ticks: npt.NDArray[np.int64]) -> dict[str, Any]:
+def measured(latency: dict[str, Any], tick_hz: int | None, ticks: npt.NDArray[Any]) -> dict[str, Any]:
     """Return ``latency`` of results.json with the figures of these inferences, if there are any and a tick is known."""
     if latency["clock"] is None or not len(ticks):
         return latency

@@ -39,10 +39,11 @@ def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
     )
     tally = Tally(tensor, facts["model"]["task"])
     answered = 0
-    ticks = [np.zeros(0, dtype=np.int64)]
+    # As they travel: a million of them shall not be felt.
+    ticks = [np.zeros(0, dtype=np.uint32)]
     for chunk in archive.chunks(run):
         answered += len(chunk.ids)
-        ticks.append(chunk.ticks)
+        ticks.append(chunk.ticks.astype(np.uint32))
         if (both := chunk.compared).any():
             truth = None if chunk.truth is None else chunk.truth[both]
             tally.add(chunk.board[both], chunk.reference[both], truth, chunk.ids[both])
