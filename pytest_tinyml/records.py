@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from math import prod
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -55,6 +56,16 @@ class TensorSpec:
     shape: tuple[int, ...]
     scale: float = 0.0
     zero_point: int = 0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return the tensor that `dataclasses.asdict` has made into a record, e.g. in results.json."""
+        return cls(
+            dtype=record["dtype"],
+            shape=tuple(record["shape"]),
+            scale=record["scale"],
+            zero_point=record["zero_point"],
+        )
 
     @property
     def elements(self) -> int:

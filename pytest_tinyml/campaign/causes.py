@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from pytest_tinyml.verdict.metrics import apart
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -63,7 +65,7 @@ class Difference:
     @property
     def sizes(self) -> npt.NDArray[np.float64]:
         """Size of each difference in steps, or in the unit of float32; float64 [n, elements]."""
-        sizes = np.abs(self.board.astype(np.float64) - self.reference.astype(np.float64))
+        sizes = apart(self.board.astype(np.float64), self.reference.astype(np.float64))
         return np.where(self.elements, np.nan_to_num(sizes, nan=np.inf, posinf=np.inf), 0.0)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,14 +97,14 @@ def remove(options: argparse.Namespace) -> None:
 
 def migrate(options: argparse.Namespace) -> None:
     """Rewrite what is of an older schema; all of it can be read before the first file is written."""
-    from pytest_tinyml.stores.baseline import find_files, replace_file  # noqa: PLC0415 - imports numpy
+    from pytest_tinyml.stores.baseline import find_files, write_content  # noqa: PLC0415 - imports numpy
     from pytest_tinyml.stores.baselinefile import SCHEMA, migrated  # noqa: PLC0415
 
     files = find_files(options.storage)
     changed = [(path, content) for path in files if (content := migrated(path)) is not None]
     for path, content in changed:
         try:
-            replace_file(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+            write_content(path, content)
         except OSError as error:
             msg = f"cannot write {path}: {error.strerror}"
             raise UsageError(msg) from error

@@ -66,7 +66,7 @@ def report(options: argparse.Namespace) -> int:
 def _compare(archive: Archive, options: argparse.Namespace) -> int:
     """Write the comparison of two runs, and print it."""
     from pytest_tinyml.report.comparison import compare_runs, comparison_lines  # noqa: PLC0415 - not for a help text
-    from pytest_tinyml.report.files import load_report, write_whole  # noqa: PLC0415
+    from pytest_tinyml.report.files import load_report, write_file  # noqa: PLC0415
     from pytest_tinyml.report.html.compare import write_comparison  # noqa: PLC0415
 
     if options.run is not None:
@@ -75,7 +75,7 @@ def _compare(archive: Archive, options: argparse.Namespace) -> int:
     first, second = (load_report(archive, which) for which in options.compare)
     found = compare_runs(first, second)
     path = options.output / f"compare-{first.run.id}-{second.run.id}.html"
-    write_whole(path, lambda temporary: write_comparison(found, temporary))
+    write_file(path, lambda temporary: write_comparison(found, temporary))
     for line in comparison_lines(found):
         print(line)
     print(f"  written: {path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -136,13 +136,9 @@ def _essence(results: dict[str, Any], key: str) -> str:
 
 
 def _tensor(a: dict[str, Any], b: dict[str, Any]) -> TensorSpec:
-    outputs = a["model"]["output"], b["model"]["output"]
-    shape = tuple(outputs[0]["shape"])
-    same = all(outputs[0][key] == outputs[1][key] for key in ("dtype", "scale", "zero_point"))
-    if not same:
-        return TensorSpec(dtype="float32", shape=shape)
-    one = outputs[0]
-    return TensorSpec(dtype=one["dtype"], shape=shape, scale=one["scale"], zero_point=one["zero_point"])
+    one, other = (TensorSpec.from_record(results["model"]["output"]) for results in (a, b))
+    same = replace(other, shape=one.shape) == one
+    return one if same else TensorSpec(dtype="float32", shape=one.shape)
 
 
 def pairs(first: Report, second: Report, tensor: TensorSpec) -> Iterator[Pair]:
@@ -173,10 +169,9 @@ def _blocks(report: Report) -> Iterator[tuple[int, Chunk]]:
 
 def _as(scores: npt.NDArray[Any], report: Report, tensor: TensorSpec) -> npt.NDArray[Any]:
     """Return outputs as they are, or as float32 if the runs quantise differently."""
-    output = report.results["model"]["output"]
-    if tensor.dtype != "float32" or output["dtype"] == "float32":
+    own = TensorSpec.from_record(report.results["model"]["output"])
+    if tensor.dtype != "float32" or own.dtype == "float32":
         return scores
-    own = TensorSpec(dtype=output["dtype"], shape=tensor.shape, scale=output["scale"], zero_point=output["zero_point"])
     return dequantize(scores, own).astype(np.float32)
 
 

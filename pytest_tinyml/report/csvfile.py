@@ -34,7 +34,7 @@ def write_csv(report: Report, path: Path) -> None:
         JournalError: the journal cannot be read.
     """
     model = report.results["model"]
-    output = TensorSpec(**model["output"] | {"shape": tuple(model["output"]["shape"])})
+    output = TensorSpec.from_record(model["output"])
     classes = model["task"] == "classification"
     targets = 0 if not report.results["dataset"]["labelled"] else 1 if classes else output.elements
     with path.open("w", encoding="utf-8", newline="") as file:

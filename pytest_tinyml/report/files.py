@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_tinyml.errors import ReportError
 from pytest_tinyml.report.base import Report
 from pytest_tinyml.report.view import results_of
+from pytest_tinyml.stores.wholefile import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,10 +40,10 @@ def write_reports(report: Report, folder: Path, formats: Sequence[Format]) -> li
 
 def write_report(report: Report, path: Path, form: Format) -> Path:
     """Write one report; see `write_reports`."""
-    return write_whole(path, lambda temporary: form.writer()(report, temporary))
+    return write_file(path, lambda temporary: form.writer()(report, temporary))
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
+def write_file(path: Path, write: Callable[[Path], object]) -> Path:
     """Write a file whole or not at all, and return its path.
 
     Args:
@@ -54,14 +53,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     Raises:
         ReportError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        temporary.replace(path)
+        write_whole(path, write)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror}; every result is safe in the journal"
         raise ReportError(msg) from error
     return path

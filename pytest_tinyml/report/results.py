@@ -14,7 +14,7 @@ from pytest_tinyml import __version__
 from pytest_tinyml.campaign.samples import truth_of
 from pytest_tinyml.errors import ReportError
 from pytest_tinyml.report.facts import build_facts, memory_facts
-from pytest_tinyml.report.files import write_whole
+from pytest_tinyml.report.files import write_file
 from pytest_tinyml.report.latency import clock_name, latency_facts
 from pytest_tinyml.report.metrics import metrics
 from pytest_tinyml.report.performance import performance_facts
@@ -248,4 +248,4 @@ def write_results(folder: Path, results: dict[str, Any]) -> Path:
         # Only a hook can have added such a thing: what the harness writes is plain.
         msg = f"cannot write {path}: {error}; what the hook pytest_tinyml_results adds must be JSON"
         raise ReportError(msg) from error
-    return write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -72,7 +72,7 @@ def _judge(results: dict[str, Any], chunk: Chunk) -> tuple[int, int, bool, str]:
         # Labels are the whole run's concern.
         None,
         chunk.ids[mask],
-        TensorSpec(**model["output"] | {"shape": tuple(model["output"]["shape"])}),
+        TensorSpec.from_record(model["output"]),
         model["task"],
     )
     tolerance = Tolerance(

@@ -33,11 +33,7 @@ def results_of(archive: Archive, run: RunRecord) -> dict[str, Any]:
         metrics_then = {"moved": []} | run.verdict["metrics"]
         return dict.fromkeys(_ADDED) | run.verdict | {"metrics": metrics_then}
     facts = run.known
-    output = facts["model"]["output"]
-    tensor = TensorSpec(
-        dtype=output["dtype"], shape=tuple(output["shape"]), scale=output["scale"], zero_point=output["zero_point"]
-    )
-    tally = Tally(tensor, facts["model"]["task"])
+    tally = Tally(TensorSpec.from_record(facts["model"]["output"]), facts["model"]["task"])
     answered = 0
     # As they travel: a million of them shall not be felt.
     ticks = [np.zeros(0, dtype=np.uint32)]

@@ -45,10 +45,10 @@ class Costing:
         self._plan, self._settings, self._regression = plan, settings, regression
         self._folder, self._say = folder, say
 
-    def measure(self, results: dict[str, Any]) -> None:
-        """Measure once, when the boards are switched off, if the results so far call for it."""
+    def measure(self, results: dict[str, Any]) -> bool:
+        """Measure once, when the boards are switched off, if the results so far call for it; returns whether it did."""
         if not self.wanted or not self._called_for(results):
-            return
+            return False
         self.wanted = False
         limit_s = self._settings.explain_timeout
         self._say(f"counting the instructions of each operator, for at most {limit_s:g} s (--tinyml-explain never)")
@@ -63,6 +63,7 @@ class Costing:
             self.found = operator_facts(costs, self._regression.baseline)
         finally:
             probe.close()
+        return self.found is not None
 
     def _called_for(self, results: dict[str, Any]) -> bool:
         if results["latency"]["unit"] != METRIC or results["latency"]["p50"] is None:

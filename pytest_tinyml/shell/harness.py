@@ -125,8 +125,9 @@ class Harness:
     def _report(self) -> None:
         """Make the results, offer them to the hook, and write them even if that fails; then the other reports."""
         self.explaining.explain(None if self.broken is None else self.broken[1])
-        self.costing.measure(self.results_now())
         self.results = self.results_now()
+        if self.costing.measure(self.results):
+            self.results = self.results_now()
         self._keep(self.results | {"submission": None})
         try:
             self._config.hook.pytest_tinyml_results(config=self._config, results=self.results)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pytest_tinyml.campaign.baselines import RunFacts, choose, comparable
 from pytest_tinyml.campaign.samples import truth_of
 from pytest_tinyml.report.baseline import baseline_facts, content_of, judge_gates
+from pytest_tinyml.report.latency import CLOCKS, clock_name
 from pytest_tinyml.stores.baseline import BaselineKey, list_baselines, save_baseline
 from pytest_tinyml.verdict.compare import predictions
 from pytest_tinyml.verdict.paired import Paired, pair
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from pytest_tinyml.shell.options import Settings
     from pytest_tinyml.stores.baseline import Baseline
 
-_CLOCKS: Final = {"wall": "wall_us"}
-"""Names of clocks in results.json that differ from those of ``--tinyml-clock``."""
-
 
 def check_baselines(plans: Sequence[Plan], settings: Settings) -> None:
     """Refuse a comparison that cannot come about, before anything is run, as far as that is known without a board.
@@ -38,8 +36,9 @@ def check_baselines(plans: Sequence[Plan], settings: Settings) -> None:
     """
     if settings.compare is None:
         return
+    names = {clock.name.lower(): name for clock, name in CLOCKS.items()}
     for plan in plans:
-        clock = _CLOCKS.get(plan.expected_clock, plan.expected_clock)
+        clock = names.get(plan.expected_clock)
         baseline = choose(_found(plan, settings), settings.compare, _run_facts(plan, clock=clock))
         if baseline is not None:
             baseline.predictions()
@@ -80,11 +79,7 @@ class Regression:
             return
         found = _found(self._plan, self._settings)
         identity = self._campaign.bench.identity
-        timed = identity.tick_hz or identity.clock.name == "INSTRUCTIONS"
-        clock = identity.clock.name.lower() if timed else None
-        run = _run_facts(
-            self._plan, clock=_CLOCKS.get(clock or "", clock), chip=identity.chip, engine=self._key().engine
-        )
+        run = _run_facts(self._plan, clock=clock_name(identity), chip=identity.chip, engine=identity.engine)
         baseline = choose(found, self._settings.compare, run)
         if baseline is not None:
             self.before = baseline.predictions()

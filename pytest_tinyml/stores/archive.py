@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from pytest_tinyml.errors import JournalError, UsageError
+from pytest_tinyml.records import TensorSpec
 from pytest_tinyml.stores.runs import HOST_BLOCK, RunKey, read_conflicts, read_events, read_failures
 
 if TYPE_CHECKING:
@@ -169,8 +170,8 @@ class Archive:
         Raises:
             JournalError: the file cannot be read, or holds nothing that says what the outputs are.
         """
-        output = run.known["model"]["output"]
-        dtype, elements = np.dtype(output["dtype"]), int(np.prod(output["shape"][1:]))
+        output = TensorSpec.from_record(run.known["model"]["output"])
+        dtype, elements = np.dtype(output.dtype), output.elements
         statement = (
             "SELECT result.sample, ticks, scores, session.board FROM result LEFT JOIN session "
             "ON session.id = result.session WHERE result.run = ? AND sample >= ? AND sample < ? ORDER BY sample"
@@ -222,7 +223,7 @@ class Archive:
         if dtype.kind != "f":
             values, _ = self._host(run, "truth", start, size, 1, dtype)
             return values[:, 0].astype(np.int64)
-        elements = int(np.prod(run.known["model"]["output"]["shape"][1:]))
+        elements = TensorSpec.from_record(run.known["model"]["output"]).elements
         return self._host(run, "truth", start, size, elements, dtype)[0]
 
     def pictures(self, run: RunRecord) -> dict[int, npt.NDArray[np.uint8]]:

@@ -23,6 +23,7 @@ import numpy as np
 
 from pytest_tinyml.errors import BaselineError
 from pytest_tinyml.stores.baselinefile import SCHEMA, read_content
+from pytest_tinyml.stores.wholefile import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,23 +151,17 @@ def save_baseline(
                 }
         whole = {"schema": SCHEMA, "name": name, "number": number, "key": asdict(key), **content, "predictions": facts}
         path = folder / f"{number:04d}_{name}.json"
-        replace_file(path, json.dumps(whole, indent=1, allow_nan=False) + "\n")
+        write_content(path, whole)
     except OSError as error:
         msg = f"cannot save the baseline in {folder}: {error.strerror}; choose another place with --tinyml-storage"
         raise BaselineError(msg) from error
     return Baseline(path=path, number=number, name=name, key=key, content=read_content(path))
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+def write_content(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a baseline's JSON file, whole or not at all; raises OSError."""
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _claim(folder: Path) -> tuple[int, int]:

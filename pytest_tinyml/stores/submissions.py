@@ -135,10 +135,7 @@ def load_run(journal: Journal, run: int | None) -> FinishedRun:
         raise UsageError(msg)
     number, identity, started, text = rows[0]
     results: dict[str, Any] = json.loads(text)
-    spec = results["model"]["output"]
-    output = TensorSpec(
-        dtype=spec["dtype"], shape=tuple(spec["shape"]), scale=spec["scale"], zero_point=spec["zero_point"]
-    )
+    output = TensorSpec.from_record(results["model"]["output"])
     answers = journal.execute("SELECT sample, scores FROM result WHERE run = ? ORDER BY sample", (number,))
     wanted = int(results["dataset"]["count"])
     if [row[0] for row in answers] != list(range(wanted)) and results["passed"]:

@@ -90,6 +90,17 @@ def test_not_a_number() -> None:
     assert (2, float("inf")) == (farthest.id, farthest.difference)
 
 
+def test_infinite() -> None:
+    """Equal infinities are the same output, and warn of nothing."""
+    spec = TensorSpec(dtype="float32", shape=(1, 2))
+    host = np.array([[np.inf, 0.0], [-np.inf, 0.0]], dtype=np.float32)
+    board = host.copy()
+    board[1, 1] = 0.5
+    made = Digest(spec, samples=2, classes=True)
+    made.add(board, host, None, np.arange(2))
+    assert [(1, 0.5)] == [(one.id, one.difference) for one in made.changed]
+
+
 @pytest.mark.parametrize("slow", [0, 5])
 def test_durations(slow: int) -> None:
     """Every sample is in a bin or counted as slower, and a few slow ones do not press the others together."""

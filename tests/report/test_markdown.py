@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from pytest_tinyml.report.jobpage import add_to_job_page
 from pytest_tinyml.report.markdown import LIMIT, code, markdown
-from pytest_tinyml.stores.journal import Journal
-from tests.report.made import EVIL, make_run
+from tests.report.made import EVIL
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> dict[str, Any]:
-    """Those of a run with one label flip among eight."""
-    board = np.tile(np.array([[9, 1, 0]], dtype=np.int8), (8, 1))
-    host = board.copy()
-    host[3] = 1, 9, 0
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        return make_run(journal, board, host, truth=np.zeros(8, dtype=np.int64)).results
 
 
 EVERYTHING = {

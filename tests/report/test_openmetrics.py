@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import copy
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from pytest_tinyml.report.openmetrics import openmetrics
-from pytest_tinyml.stores.journal import Journal
-from tests.report.made import EVIL, make_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.report.made import EVIL
 
 GATES = [
     {"metric": "top1", "limit": "0.2pp", "status": "failed", "text": "worse"},
     {"metric": "arena", "limit": "1%", "status": "passed", "text": "the same"},
     {"metric": "flips", "limit": "10", "status": "skipped", "text": "not measured"},
 ]
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> dict[str, Any]:
-    """Those of a run with one label flip among eight."""
-    board = np.tile(np.array([[9, 1, 0]], dtype=np.int8), (8, 1))
-    host = board.copy()
-    host[3] = 1, 9, 0
-    with Journal(tmp_path / "journal.sqlite") as journal:
-        return make_run(journal, board, host, truth=np.zeros(8, dtype=np.int64)).results
 
 
 def values(text: str) -> dict[str, float]:

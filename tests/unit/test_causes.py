@@ -40,6 +40,14 @@ def test_sizes_of_floats() -> None:
     assert _difference([[0.0, nan, 0.0, 0.0]], [[9.0, 1.0, 0.0, 0.0]], FLOAT).worst == (0, (0, 1))
 
 
+def test_sizes_of_infinities() -> None:
+    """Two equal infinities are no difference and warn of nothing; one beside a number is as large as can be."""
+    inf = float("inf")
+    found = _difference([[inf, -inf, 2.0, 3.0]], [[inf, -inf, 2.5, 3.0]], FLOAT)
+    assert (found.max_abs, found.worst) == (0.5, (0, (0, 2)))
+    assert _difference([[0.0, inf, 5.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]], FLOAT).worst == (0, (0, 1))
+
+
 @pytest.mark.parametrize(
     ("board", "host", "flips", "tensor", "expected"),
     [

@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_tinyml.records import TensorSpec
 from pytest_tinyml.verdict.compare import differing_samples, predictions
-from pytest_tinyml.verdict.metrics import confusion, dequantize
+from pytest_tinyml.verdict.metrics import apart, confusion, dequantize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -170,8 +170,7 @@ class Digest:
         self, board: npt.NDArray[Any], host: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return float64 [n] twice: the largest difference of an output, in steps or real; and their sum."""
-        kind = np.int64 if self.quantised else np.float64
-        steps = np.abs(board.astype(kind) - host.astype(kind)).reshape(len(board), -1).astype(np.float64)
+        steps = apart(board.astype(np.float64), host.astype(np.float64)).reshape(len(board), -1)
         # A NaN on one side is as far away as can be; on both, the bytes decide (see `_bucket`).
         unknown = np.isnan(steps)
         if unknown.any():
@@ -246,13 +245,7 @@ class Durations:
 
 def output_of(results: dict[str, Any]) -> TensorSpec:
     """Return the model's output tensor."""
-    output = results["model"]["output"]
-    return TensorSpec(
-        dtype=output["dtype"],
-        shape=tuple(output["shape"]),
-        scale=output["scale"],
-        zero_point=output["zero_point"],
-    )
+    return TensorSpec.from_record(results["model"]["output"])
 
 
 def _tick(results: dict[str, Any]) -> float:
