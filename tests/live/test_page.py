@@ -272,6 +272,29 @@ def test_several_runs(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> No
     assert [] == tab.errors
 
 
+def test_a_page_that_changes_under_the_hand(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """What happens between press and release of a button, or while the keyboard is on a link, takes neither away."""
+    first, second = MadeRun(40, name="native", flips=0), MadeRun(40, name="tflm", flips=0)
+    first.start()
+    first.answer(10)
+    tab = open_tab(serve(first, second).url)
+    wait(tab, "#word", "25 %")
+    link = tab.page.locator("#runs a").nth(1)
+    link.hover()
+    tab.page.mouse.down()
+    first.answer(10)
+    wait(tab, "#word", "50 %")
+    tab.page.mouse.up()
+    wait(tab, "#word", "Waiting")
+    tab.page.locator("#runs a").first.focus()
+    second.start()
+    second.answer(10)
+    wait(tab, "#word", "25 %")
+    tab.page.keyboard.press("Enter")
+    wait(tab, "#word", "50 %")
+    assert ["true", None] == [link.get_attribute("aria-current") for link in tab.page.locator("#runs a").all()]
+
+
 def test_words_of_strangers_are_words(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
     """Names and messages come from files, boards and tests: none of them becomes a part of the page."""
     run = halfway(name=HOSTILE)

@@ -85,9 +85,11 @@ function sign(kind) {
   return svg;
 }
 
-function say(id, text) {
-  if ($(id).textContent !== text) $(id).textContent = text;
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
+
+const say = (id, text) => write($(id), text);
 
 // Which run is shown: the one that was chosen, or else the one that is at work
 
@@ -169,11 +171,23 @@ function drawTop(run, state, facts, notes) {
   if ($("icon").getAttribute("href") !== icon) $("icon").setAttribute("href", icon);
 }
 
+// A link that was made stays: a click whose press and release meet two elements is none, and the focus goes with its element.
 function drawRuns(current) {
+  const list = $("runs").firstElementChild;
   $("runs").hidden = runs().length < 2;
-  $("runs").firstElementChild.replaceChildren(...runs().map((name, run) => el("li", {},
-    el("a", { href: `#run-${run}`, class: tone(run), "aria-current": run === current ? "true" : null },
-      el("i", { "aria-hidden": "true" }), name, el("span", { class: "hidden" }, `, ${phase(run)}`)))));
+  while (list.children.length > runs().length) list.lastElementChild.remove();
+  runs().forEach((name, run) => {
+    if (!list.children[run]) {
+      const link = el("a", { href: `#run-${run}` }, el("i", { "aria-hidden": "true" }), el("span"), el("span", { class: "hidden" }));
+      list.append(el("li", {}, link));
+    }
+    const link = list.children[run].firstElementChild;
+    link.className = tone(run);
+    if (run === current) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+    write(link.children[1], name);
+    write(link.children[2], `, ${phase(run)}`);
+  });
 }
 
 function tile(name, value, note, bad = false) {
