@@ -11,6 +11,7 @@ import pytest
 from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardReportedError, BoardTimeoutError, WireError
 from pytest_tinyml.links.base import LinkClosedError
 from pytest_tinyml.links.mlperf import Client, Inference, measure, nearest_outputs, one_of_labels
+from pytest_tinyml.links.mlperf.client import ATTEMPTS
 from pytest_tinyml.links.mlperf.lines import Lines, read_inference
 from pytest_tinyml.records import TensorSpec
 from tests.mlperf.scripted import ScriptedDevice
@@ -31,8 +32,12 @@ def device() -> Iterator[ScriptedDevice]:
         yield made
 
 
-def client(device: ScriptedDevice, *, timeout_s: float = 0.4, verify: bool = False) -> Client:
-    """Make a client that keeps what it hears in `device.heard`."""
+SHORT_S = 0.4
+"""For tests in which something is lost and waited for; elsewhere a busy computer shall not look like a loss."""
+
+
+def client(device: ScriptedDevice, *, timeout_s: float = 30.0, verify: bool = False) -> Client:
+    """Make a client."""
     return Client(device.link, timeout_s=timeout_s, say=lambda _: None, verify=verify)
 
 
@@ -87,7 +92,7 @@ def test_nobody_there(device: ScriptedDevice) -> None:
     started = time.monotonic()
     with pytest.raises(BoardTimeoutError, match="no answer to 'name%' within 1 s"):
         client(device).greet(1)
-    assert time.monotonic() - started < 3
+    assert 1 <= time.monotonic() - started < 20
 
 
 def test_input_goes_as_the_runner_sends_it(device: ScriptedDevice) -> None:
@@ -113,9 +118,10 @@ def test_clock_of_32_bits_wraps(device: ScriptedDevice) -> None:
 def test_what_is_lost_once_is_sent_again(device: ScriptedDevice, where: str, what: str) -> None:
     """A lost or damaged answer, or a command that arrived damaged, costs time and nothing else."""
     device.answers = once((where, what))
-    made = client(device)
+    made = client(device, timeout_s=SHORT_S)
     assert (0.194, 0.806) == made.infer(DATA, values)[0].values
-    assert made.losses == 1
+    # A computer that is busy for longer than the time-out makes more of them.
+    assert 1 <= made.losses < ATTEMPTS
     assert made.first_loss
 
 
@@ -200,8 +206,9 @@ def test_hang(device: ScriptedDevice) -> None:
     device.answers = hang
     started = time.monotonic()
     with pytest.raises(BoardTimeoutError, match="no answer to 'name%'"):
-        client(device).infer(DATA, values)
-    assert time.monotonic() - started < 3
+        client(device, timeout_s=SHORT_S).infer(DATA, values)
+    # Once its own time-out and the 2 s of looking for the device; each of the attempts would be 12 s.
+    assert time.monotonic() - started < 10
 
 
 def test_restart(device: ScriptedDevice) -> None:
@@ -312,7 +319,38 @@ def test_performance(device: ScriptedDevice) -> None:
     assert all(window.device_s >= 0.3 for window in measured.windows)
     assert measured.median_per_s == pytest.approx(10_000)
     assert outputs[7] == (0.027, 0.973)
-    assert measured.remarks == ("3 windows, the rules have 5", "windows of at least 0.3 s, the rules have 10 s")
+    # Where the host was held up, a third one says it.
+    assert measured.remarks[:2] == ("3 windows, the rules have 5", "windows of at least 0.3 s, the rules have 10 s")
+
+
+def test_a_host_that_was_busy_once_has_not_found_another_clock(device: ScriptedDevice) -> None:
+    """An answer that comes late is asked for again before it is held against the device's clock."""
+    timely, held_up = in_time(device), [0.5]
+
+    def answer(command: str) -> str | None:
+        if command.startswith("infer") and held_up:
+            time.sleep(held_up.pop())
+        return timely(command)
+
+    device.answers = answer
+    measured, _ = measure(client(device), {0: DATA}, values, window_s=0.1, timeout_s=30)
+    assert measured.median_per_s == pytest.approx(10_000)
+
+
+def test_a_device_that_becomes_faster(device: ScriptedDevice) -> None:
+    """Even if each window is faster than the one before, one becomes long enough."""
+    microseconds = [60_000, 40_000, 30_000, 20_000, 14_000, 10_000]
+
+    def answer(command: str) -> str | None:
+        if not command.startswith("infer"):
+            return None
+        each = microseconds.pop(0) if len(microseconds) > 1 else microseconds[0]
+        took = each * int(command.split()[1])
+        return f"m-lap-us-7\r\nm-lap-us-{7 + took}\r\n{device.results()}m-ready\r\n"
+
+    device.answers = answer
+    measured, _ = measure(client(device), {0: DATA}, values, window_s=1.0, timeout_s=30)
+    assert measured.windows[0].device_s >= 1.0
 
 
 def test_a_clock_of_other_units_is_no_measurement(device: ScriptedDevice) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 SEEDS = (
     b"\x03name%profile%timestamp%help%results%db print%bogus%",
     b"\x07db load 40%db " + b"0123456789abcdefABCDEF00" * 3 + b"%db " + b"00" * 35 + b"%db print%infer 3 2%results%",
@@ -84,13 +84,14 @@ def test_start_name_and_profile(terminal: Terminal) -> None:
 
 def test_timestamps_go_on_by_microseconds(terminal: Terminal) -> None:
     """Two time stamps are as far apart as the host sees them, modulo 2^32."""
-    (first,) = terminal.ask("timestamp")
     started = time.monotonic()
+    (first,) = terminal.ask("timestamp")
     time.sleep(0.2)
     (second,) = terminal.ask("timestamp")
     waited_us = (time.monotonic() - started) * 1e6
     apart = (int(second.removeprefix("m-lap-us-")) - int(first.removeprefix("m-lap-us-"))) % (1 << 32)
-    assert 200_000 <= apart <= waited_us + 100_000
+    # Both were taken between our two looks at the clock; each is cut to whole microseconds.
+    assert 199_999 <= apart <= waited_us + 1
 
 
 def test_buffer_comes_back(terminal: Terminal) -> None:

@@ -84,7 +84,8 @@ def test_performance_mode(project: Project, measure: Callable[..., pytest.RunRes
     assert ("mlperf", False, 0.2, True) == tuple(
         measured[key] for key in ("board", "valid", "window_s", "same_outputs")
     )
-    assert ["windows of at least 0.2 s, the rules have 10 s"] == measured["remarks"]
+    # Where the computer was busy meanwhile, another one says that the two clocks differ.
+    assert "windows of at least 0.2 s, the rules have 10 s" == measured["remarks"][0]
     rates = sorted(window["per_s"] for window in measured["windows"])
     assert ([0, 5, 10, 14, 19], rates[2]) == (
         [window["sample"] for window in measured["windows"]],
