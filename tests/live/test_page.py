@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
-from pytest_tinyml.report.live import LiveServer
+from pytest_tinyml.report.live import LiveServer, handlers
 from tests.browser import DESKTOP, PHONE
 from tests.live.made import MadeRun, features
 
@@ -73,9 +73,7 @@ def halfway(**more: Any) -> MadeRun:
     return run
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")]
-)
+@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 def test_a_run_that_is_on_its_way(
     open_tab: OpenTab, serve: Callable[..., LiveServer], width: int, scheme: Literal["light", "dark"]
 ) -> None:
@@ -96,8 +94,9 @@ def test_a_run_that_is_on_its_way(
     )
     assert flips == tab.page.locator("#flips li").count() > 0
     assert 12 == tab.page.locator("#recent li").count()
-    loaded = "all => all.map(image => image.complete && image.naturalWidth == 28 && image.alt.startsWith('sample '))"
-    assert [True] * (12 + flips) == tab.page.eval_on_selector_all("#flips img, #recent img", loaded)
+    pictures = tab.page.locator("#flips img, #recent img")
+    decoded = "all => Promise.all(all.map(one => one.decode().then(() => [one.naturalWidth, one.alt.slice(0, 7)])))"
+    assert [[28, "sample "]] * (12 + flips) == pictures.evaluate_all(decoded)
     rows = tab.page.eval_on_selector_all(
         "#boards tr", "all => all.map(row => [0, 1, 2, 3, 4, 6].map(k => row.cells[k].textContent))"
     )
@@ -190,6 +189,8 @@ class Relay:
     def __init__(self, port: int) -> None:
         """Listen."""
         self._to = port
+        self._open = threading.Event()
+        self._open.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -199,27 +200,39 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if not self._open.is_set():
+                    client.close()
+                    continue
                 server = socket.create_connection(("127.0.0.1", self._to))
                 self._sockets += [client, server]
                 for ends in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                sink.sendall(data)
+                if self._open.is_set():
+                    sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def mute(self) -> None:
+        """Lose what is sent from now on, and tell nobody; whoever comes meanwhile is sent away."""
+        self._open.clear()
+
     def cut(self) -> None:
-        """End all connections."""
+        """End all connections, and let nobody come back."""
+        self._open.clear()
         for end in self._sockets:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
         self._sockets.clear()
+
+    def mend(self) -> None:
+        """Let whoever comes connect again."""
+        self._open.set()
 
     def close(self) -> None:
         """End everything."""
@@ -228,8 +241,12 @@ class Relay:
         self.cut()
 
 
-def test_a_lost_connection_comes_back(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
-    """The page says that it has lost the session, and catches up when it is there again."""
+@pytest.mark.parametrize("loss", ["cut", "mute"])
+def test_a_lost_connection_comes_back(
+    open_tab: OpenTab, serve: Callable[..., LiveServer], monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    """The page says that it has lost the session, also if nobody told it so, and catches up when it is there again."""
+    monkeypatch.setattr(handlers, "QUIET_S", 0.5)
     run = halfway()
     server = serve(run)
     port = server.url.split(":")[2].split("/")[0]
@@ -237,10 +254,11 @@ def test_a_lost_connection_comes_back(open_tab: OpenTab, serve: Callable[..., Li
     try:
         tab = open_tab(server.url.replace(port, str(relay.port)))
         wait(tab, "#word", "50 %")
-        relay.cut()
+        getattr(relay, loss)()
+        run.answer(40)
         wait(tab, "#line-text", "connection lost")
         assert "50 %" == words(tab, "#word")
-        run.answer(40)
+        relay.mend()
         wait(tab, "#word", "70 %")
         wait(tab, "#line-text", "live")
         assert 2 <= [asked.rpartition("/")[2] for asked in tab.requests].count("events")
@@ -293,6 +311,70 @@ def test_a_page_that_changes_under_the_hand(open_tab: OpenTab, serve: Callable[.
     tab.page.keyboard.press("Enter")
     wait(tab, "#word", "50 %")
     assert ["true", None] == [link.get_attribute("aria-current") for link in tab.page.locator("#runs a").all()]
+
+
+def test_what_is_marked_stays_marked(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """Whoever copies a hash, a name or a message is not disturbed by figures that change beside it."""
+    run = halfway()
+    run.failures.append("test_accuracy: top-1 is 0.93, below 0.99")
+    tab = open_tab(serve(run).url)
+    wait(tab, "#word", "50 %")
+    for done, part in enumerate(
+        ("#facts code", "#boards th", "#problems li", "#tiles dt", "#flips .id", "#recent .id"), start=101
+    ):
+        tab.page.locator(part).first.evaluate("element => getSelection().selectAllChildren(element)")
+        text = tab.page.evaluate("String(getSelection())")
+        run.answer(1, board=1)
+        # Pictures and curves follow the figures.
+        wait(tab, "#recent", f"#{done + 29}")
+        assert str(done) == tiles(tab)["Answered"]
+        assert (part, text) == (part, tab.page.evaluate("String(getSelection())"))
+        assert text
+
+
+def test_every_run_has_its_own_boards_and_events(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """Nothing of the run before is left when the page goes on to the next, which has not begun to answer."""
+    first, second = MadeRun(40, name="native", flips=0), MadeRun(40, name="tflm", flips=0, boards=("tflm",))
+    first.start()
+    first.answer(20)
+    first.happen("native", "restart", "crashed on sample 4")
+    first.answer(10)
+    tab = open_tab(serve(first, second).url)
+    wait(tab, "#word", "75 %")
+    wait(tab, "#events", "crashed on sample 4")
+    first.answer(10)
+    first.conclude()
+    wait(tab, "#word", "Passed")
+    second.current = "suite.py::test_identity"
+    wait(tab, "#word", "Preparing")
+    assert words(tab, "#boards").startswith("tflm not opened 0 ")
+    assert not tab.page.locator("#events-part").is_visible()
+    assert "nothing to draw yet" in words(tab, "#curves")
+
+
+def test_a_page_that_nobody_sees(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """A tab in the background is given no frames, but how far the run is stands on the tab itself."""
+    from playwright.sync_api import expect
+
+    run = MadeRun(40, flips=0)
+    run.start()
+    run.answer(10)
+    tab = open_tab(serve(run).url)
+    wait(tab, "#word", "25 %")
+    # A browser without windows shows all of its pages.
+    tab.page.evaluate(
+        """() => {
+          Object.defineProperty(document, "hidden", { value: true });
+          window.waiting = [];
+          window.requestAnimationFrame = (draw) => waiting.push(draw);
+        }"""
+    )
+    run.answer(20)
+    expect(tab.page).to_have_title("75 % · s0-made on native", timeout=WAIT_MS)
+    assert "25 %" == words(tab, "#word")
+    tab.page.evaluate("() => waiting.forEach((draw) => draw())")
+    assert "75 %" == words(tab, "#word")
+    assert [] == tab.errors
 
 
 def test_words_of_strangers_are_words(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:

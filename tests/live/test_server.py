@@ -59,12 +59,12 @@ class Stream:
         self.answer = self._connection.getresponse()
 
     def next(self) -> tuple[str, Any, str]:
-        """Return kind, content and id of the next event; a comment is an event of kind ``:``; at the end, empty."""
+        """Return kind, content and id of the next event; at the end, empty."""
         fields: dict[str, str] = {}
         while line := self.answer.readline().decode():
             name, _, value = line.rstrip("\n").partition(":")
             if line == "\n" and fields.keys() - {"retry"}:
-                return fields.get("event", ":"), json.loads(fields.get("data", "null")), fields.get("id", "")
+                return fields["event"], json.loads(fields.get("data", "null")), fields.get("id", "")
             fields[name] = value.strip()
         return "", None, ""
 
@@ -195,11 +195,11 @@ def test_the_end_is_told_to_everybody(server: LiveServer) -> None:
 
 
 def test_a_quiet_run_says_that_it_is_still_there(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A comment now and then keeps what is between server and browser from closing the connection."""
+    """An event now and then: whoever hears nothing at all knows that the connection has gone."""
     monkeypatch.setattr(handlers, "QUIET_S", 0.05)
     stream = Stream(server)
     assert "state" == stream.next()[0]
-    assert ":" == stream.next()[0]
+    assert ("still", {}, "") == stream.next()
     stream.close()
 
 

@@ -25,7 +25,7 @@ MAX_WATCHERS: Final = 16
 WRITE_S: Final = 15.0
 """A client that takes nothing for so long has gone."""
 QUIET_S: Final = 10.0
-"""When nothing changes, a comment says that the server is still there."""
+"""When nothing changes, an event says that the server is still there."""
 _BUFFER_BYTES: Final = 1 << 16
 _FILES: Final = {
     "": ("live/page.html", "text/html"),
@@ -151,7 +151,7 @@ class LiveHandlers:
                 await _write(response, "event: over\ndata: {}\n\n")
                 return
             elif not await feed.wait(sent, QUIET_S):
-                await _write(response, ": still there\n\n")
+                await _write(response, "event: still\ndata: {}\n\n")
 
 
 async def _write(response: web.StreamResponse, text: str) -> None:

@@ -18,12 +18,16 @@ const SIGNS = {
   failed: "M12 1a11 11 0 1 0 0 22a11 11 0 1 0 0-22M8.3 8.3l7.4 7.4M15.7 8.3l-7.4 7.4",
 };
 const RETRY_MS = 3000;
+// Of the server's own periods: it says that often, at least, that it is there.
+const SILENT_PERIODS = 3;
 
 const $ = (id) => document.getElementById(id);
 const sections = new Map();
 const dirty = new Set();
 let scheduled = false;
-let over = false;
+let drawn = null;
+let source = null;
+let attempt = 0;
 
 // Words and figures
 
@@ -85,11 +89,35 @@ function sign(kind) {
   return svg;
 }
 
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+function say(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
 }
 
-const say = (id, text) => write($(id), text);
+// Gives an element what was made anew, and keeps each node that was there: with one that goes, so do the focus, what is
+// selected, where a screen reader is, and a click that has begun.
+function fill(parent, ...made) {
+  made.forEach((fresh, place) => {
+    const old = parent.childNodes[place];
+    if (!old) parent.append(fresh);
+    else if (old.nodeName !== fresh.nodeName) old.replaceWith(fresh);
+    else if (old.nodeType === Node.TEXT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+    } else {
+      dress(old, fresh);
+      fill(old, ...fresh.childNodes);
+    }
+  });
+  while (parent.childNodes.length > made.length) parent.lastChild.remove();
+}
+
+function dress(old, fresh) {
+  for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const name of fresh.getAttributeNames()) {
+    // The page's policy refuses a style that comes as an attribute.
+    if (name !== "style" && old.getAttribute(name) !== fresh.getAttribute(name)) old.setAttribute(name, fresh.getAttribute(name));
+  }
+  if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
+}
 
 // Which run is shown: the one that was chosen, or else the one that is at work
 
@@ -140,12 +168,17 @@ function lead(state, facts) {
   }
 }
 
+const share = (state) => (state.total ? state.done / state.total : 0);
+
+function headline(state) {
+  return state.phase === "running" ? `${Math.floor(100 * share(state))} %` : (PHASES[state.phase] ?? PHASES.waiting)[0];
+}
+
 function drawTop(run, state, facts, notes) {
-  const [word, kind] = PHASES[state.phase] ?? PHASES.waiting;
-  const part = state.total ? state.done / state.total : 0;
-  const shown = state.phase === "running" ? `${Math.floor(100 * part)} %` : word;
+  const kind = (PHASES[state.phase] ?? PHASES.waiting)[1];
+  const part = share(state);
   $("top").className = `top ${kind}`;
-  say("word", shown);
+  say("word", headline(state));
   say("lead", lead(state, facts));
   $("sign").toggleAttribute("hidden", !(kind in SIGNS));
   if (kind in SIGNS && $("sign").dataset.kind !== kind) {
@@ -164,30 +197,23 @@ function drawTop(run, state, facts, notes) {
   const error = sections.get("session")?.error;
   if (error) problems.unshift(el("li", {}, `This page is out of date, the run is not: ${error}`));
   $("problems").hidden = !problems.length;
-  $("problems").replaceChildren(...problems);
+  fill($("problems"), ...problems);
+  drawTab(state, facts);
+}
+
+function drawTab(state, facts) {
+  const kind = (PHASES[state.phase] ?? PHASES.waiting)[1];
   const what = facts ? `${facts.model} on ${facts.name === facts.model ? facts.board : facts.name}` : "";
-  document.title = `${shown} · ${what || "pytest-tinyml live"}`;
+  document.title = `${headline(state)} · ${what || "pytest-tinyml live"}`;
   const icon = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23${COLOURS[kind]}'/%3E%3C/svg%3E`;
   if ($("icon").getAttribute("href") !== icon) $("icon").setAttribute("href", icon);
 }
 
-// A link that was made stays: a click whose press and release meet two elements is none, and the focus goes with its element.
 function drawRuns(current) {
-  const list = $("runs").firstElementChild;
   $("runs").hidden = runs().length < 2;
-  while (list.children.length > runs().length) list.lastElementChild.remove();
-  runs().forEach((name, run) => {
-    if (!list.children[run]) {
-      const link = el("a", { href: `#run-${run}` }, el("i", { "aria-hidden": "true" }), el("span"), el("span", { class: "hidden" }));
-      list.append(el("li", {}, link));
-    }
-    const link = list.children[run].firstElementChild;
-    link.className = tone(run);
-    if (run === current) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
-    write(link.children[1], name);
-    write(link.children[2], `, ${phase(run)}`);
-  });
+  fill($("runs").firstElementChild, ...runs().map((name, run) => el("li", {},
+    el("a", { href: `#run-${run}`, class: tone(run), "aria-current": run === current ? "true" : null },
+      el("i", { "aria-hidden": "true" }), name, el("span", { class: "hidden" }, `, ${phase(run)}`)))));
 }
 
 function tile(name, value, note, bad = false) {
@@ -218,7 +244,7 @@ function drawTiles(state, facts) {
   }
   if (state.differing != null) tiles.push(tile("Other outputs", whole(state.differing), "differ in at least one byte"));
   if (state.failed) tiles.push(tile("Failed samples", whole(state.failed), "could not be answered", true));
-  $("tiles").replaceChildren(...tiles);
+  fill($("tiles"), ...tiles);
 }
 
 function ticks(low, high, most) {
@@ -294,12 +320,12 @@ function drawCurves(history, facts) {
   const plots = [];
   if (facts?.task !== "regression" && facts?.labelled) plots.push(sharePlot("Top-1", history, 2));
   plots.push(sharePlot("Agreement", history, 5), ratePlot(history));
-  $("curves").replaceChildren(...plots);
+  fill($("curves"), ...plots);
 }
 
 function drawBoards(boards) {
   const all = boards.reduce((sum, board) => sum + board.answered, 0);
-  $("boards").replaceChildren(...boards.map((board) => {
+  fill($("boards"), ...boards.map((board) => {
     const [word, kind] = STATES[board.state] ?? [board.state, ""];
     const part = all ? board.answered / all : 0;
     const bar = placed(el("i"), { width: `${100 * part}%` });
@@ -341,14 +367,16 @@ function drawAnswers(id, samples, kind) {
   });
   if (box.firstElementChild?.tagName !== "UL") box.replaceChildren(el("ul"));
   box.firstElementChild.className = `answers ${kind}${plain}`;
-  box.firstElementChild.replaceChildren(...list);
+  const shown = box.firstElementChild;
+  list.forEach((item, place) => {
+    if (shown.children[place] !== item) shown.insertBefore(item, shown.children[place] ?? null);
+  });
+  while (shown.children.length > list.length) shown.lastElementChild.remove();
   for (const [key, item] of kept) if (!item.isConnected) kept.delete(key);
 }
 
 function nothing(id, text) {
-  if ($(id).textContent === text) return;
-  const mark = sign("passed");
-  $(id).replaceChildren(el("p", { class: "nothing" }, mark, el("span", {}, text)));
+  fill($(id), el("p", { class: "nothing" }, sign("passed"), el("span", {}, text)));
 }
 
 function drawFlips(flips, state, facts) {
@@ -361,13 +389,13 @@ function drawFlips(flips, state, facts) {
 
 function drawRecent(recent, state) {
   if (recent.length) drawAnswers("recent", recent, "recent");
-  else $("recent").replaceChildren(el("p", { class: "soft" }, state.done ? "None in this session." : "None yet."));
+  else fill($("recent"), el("p", { class: "soft" }, state.done ? "None in this session." : "None yet."));
 }
 
 function drawEvents(notes) {
   const events = notes?.events ?? [];
   $("events-part").hidden = !events.length;
-  $("events").replaceChildren(...events.map((event) => {
+  fill($("events"), ...events.map((event) => {
     const at = new Date(1000 * event.at);
     return el("li", {}, el("time", { datetime: at.toISOString() }, at.toLocaleTimeString("en-GB")),
       el("b", {}, `${event.board}: ${event.kind}`), el("p", {}, event.text));
@@ -378,7 +406,7 @@ function drawFacts(facts, state) {
   const hash = (text) => (text ? el("code", {}, text.slice(0, 16)) : "–");
   const group = (name, rows) => el("div", {}, el("h3", {}, name),
     el("dl", {}, ...rows.flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, value ?? "–")])));
-  $("facts").replaceChildren(
+  fill($("facts"),
     group("Model", [["name", facts.model], ["task", facts.task], ["SHA-256", hash(facts.model_sha256)]]),
     group("Board", [["name", facts.board], ["chip", facts.chip || "not known yet"], ["engine", facts.engine], ["link", facts.link],
       ["clock", facts.clock || "not known yet"], ["firmware", hash(facts.firmware_sha256)]]),
@@ -389,7 +417,8 @@ function drawFacts(facts, state) {
 function draw() {
   scheduled = false;
   const run = chosen();
-  const all = dirty.has("session");
+  // What another run left on the page is not this one's, also if nothing of this one has changed.
+  const all = dirty.has("session") || run !== drawn;
   const changed = (...names) => all || names.some((name) => dirty.has(`${run}/${name}`));
   const session = sections.get("session");
   const [state, facts, notes] = ["state", "facts", "notes"].map((name) => section(run, name));
@@ -406,6 +435,7 @@ function draw() {
     if (changed("notes")) drawEvents(notes);
     if (facts && changed("facts", "state")) drawFacts(facts, state);
   }
+  drawn = run;
   dirty.clear();
 }
 
@@ -429,6 +459,9 @@ function take(event, fresh) {
   if (fresh) dirty.add("session");
   line("live", "live");
   schedule();
+  // A page that nobody sees is given no frames, but its tab is seen.
+  const run = chosen();
+  if (document.hidden && section(run, "state")) drawTab(section(run, "state"), section(run, "facts"));
 }
 
 function line(kind, text) {
@@ -437,22 +470,40 @@ function line(kind, text) {
 }
 
 function connect() {
-  const source = new EventSource("events");
+  source?.close();
+  source = new EventSource("events");
+  heard();
   source.addEventListener("state", (event) => take(event, true));
   source.addEventListener("change", (event) => take(event, false));
+  for (const kind of ["state", "change", "still"]) source.addEventListener(kind, heard);
   source.addEventListener("over", () => {
-    over = true;
+    clearTimeout(attempt);
     source.close();
     const end = sections.get("session")?.end ?? "over";
     line("", `session over: ${end}`);
   });
   source.addEventListener("error", () => {
-    if (over) return;
-    line("lost", "connection lost, trying again");
+    lose();
     // The browser tries again by itself, but not after a refusal.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+    if (source.readyState === EventSource.CLOSED) retry(RETRY_MS);
   });
 }
+
+// A computer that slept, or has another network now, is not told that its connection has gone: it hears nothing any more.
+function heard() {
+  const period = sections.get("session")?.period_s ?? 10;
+  retry(1000 * SILENT_PERIODS * period);
+}
+
+function retry(after) {
+  clearTimeout(attempt);
+  attempt = setTimeout(() => {
+    lose();
+    connect();
+  }, after);
+}
+
+const lose = () => line("lost", "connection lost, trying again");
 
 addEventListener("hashchange", redraw);
 connect();

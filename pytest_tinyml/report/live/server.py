@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_tinyml.errors import UsageError
 from pytest_tinyml.links.http.refusal import Counters
 from pytest_tinyml.links.http.thread import ServerThread
+from pytest_tinyml.report.live import handlers
 from pytest_tinyml.report.live.feed import Feed
 from pytest_tinyml.report.live.handlers import LiveHandlers
 from pytest_tinyml.report.live.observer import Observer
@@ -54,7 +55,15 @@ class LiveServer:
             "tinyml live page", self._handlers.handle, self._counters, self._handlers.all_told, beside=self._keep_up
         )
         self._observers: tuple[Observer, ...] = ()
-        self._session: dict[str, Any] = {"title": title, "started": time.time(), "runs": [], "end": None, "error": None}
+        self._session: dict[str, Any] = {
+            "title": title,
+            "started": time.time(),
+            "runs": [],
+            "end": None,
+            "error": None,
+            # From its silence a page knows that the connection has gone.
+            "period_s": handlers.QUIET_S,
+        }
         self._lock = threading.Lock()
 
     def start(self) -> None:
