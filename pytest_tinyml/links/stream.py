@@ -30,6 +30,8 @@ _PAUSE_S = 0.05
 """Results may be held back so long while the board is silent; a board that takes longer for each has them put away."""
 _COMPLAINT_S = 0.1
 """When something is known to have been lost, so much silence beyond twice what is due is enough to send it again."""
+_LONGEST_S = 1.0
+"""No exchange is asked to wait so long: what takes longer is this computer's, which stood still, not the board's."""
 _NOTED = 20
 """So many losses are described; the rest are counted."""
 _PACKED = frozenset({Encoding.PIXELS_DEFLATE, Encoding.TENSOR_DEFLATE})
@@ -69,6 +71,9 @@ class Streamer:
         self._leased: deque[int] = deque()
         self._in_flight = 0
         self._progress = self._resent = time.monotonic()
+        # What was waited for the board since its last answer, and since that or the last repetition. What this computer
+        # does meanwhile, as writing to a slow disk, is no silence: answers may be waiting.
+        self._silent_s = self._quiet_s = 0.0
         self._suspect = self._flush = False
         self._complaint = ""
         self._losses: Counter[str] = Counter()
@@ -99,12 +104,15 @@ class Streamer:
                     out, waiting = memoryview(frame), None
             if not self._pending and not out:
                 self._work.wait(_POLL_S)
-                self._progress = time.monotonic()
+                self._heard()
                 continue
             # With room in the window only glance at the line: the next batch is more urgent.
             room = not out and waiting is None and self._peek()
             wait_s = _COMPLAINT_S if self._suspect else _PAUSE_S if held_back else _POLL_S
+            began = time.monotonic()
             sent, items = self._session.exchange(out, 0.0 if room else wait_s)
+            waited = min(time.monotonic() - began, _LONGEST_S)
+            self._silent_s, self._quiet_s = self._silent_s + waited, self._quiet_s + waited
             out = out[sent:]
             for item in items:
                 self._take(item, sending=bool(out))
@@ -193,10 +201,10 @@ class Streamer:
         if ids:
             self._work.answer(batch.ids, batch.ticks, batch.scores)
             request.open.difference_update(ids)
-            now = time.monotonic()
-            self._pace.answered(len(ids), now - max(self._progress, self._resent))
+            took = time.monotonic() - max(self._progress, self._resent)
+            self._pace.answered(len(ids), min(took, self._quiet_s + _LONGEST_S))
             # Only answers are progress: a board that leaves a sample out for ever shall not keep the host for ever.
-            self._progress = now
+            self._heard()
         if batch.last:
             for lost in [seq for seq in self._pending if seq != frame.seq and self._before(seq, frame.seq)]:
                 self._resend([lost], "its answer did not arrive")
@@ -219,7 +227,7 @@ class Streamer:
             request = self._pending.get(frame.seq)
             if request is not None and report.sample_id in request.open:
                 request.open.discard(report.sample_id)
-                self._progress = time.monotonic()
+                self._heard()
                 self._work.fail(report.sample_id, str(reported(report)))
         elif report.code in RESENDABLE:
             self._suspected(f"frame dropped by the board: {report.text}")
@@ -258,9 +266,13 @@ class Streamer:
             dropped, again = self._losses["dropped"], self._losses["resend"]
             self._work.note("losses", f"{dropped:,} damaged frames and {again:,} requests sent again in all")
 
+    def _heard(self) -> None:
+        """Begin to wait anew."""
+        self._progress = time.monotonic()
+        self._silent_s = self._quiet_s = 0.0
+
     def _check_silence(self) -> None:
-        patience = self._session.patience
-        silent = time.monotonic() - self._progress
+        patience, silent = self._session.patience, self._silent_s
         if silent > patience.timeout_s:
             open_samples = sum(len(request.open) for request in self._pending.values())
             msg = f"no result for {silent:.1f} s with {open_samples} samples on the board"
@@ -271,7 +283,7 @@ class Streamer:
         due = self._pace.due_s(sum(len(request.open) for request in self._pending.values()))
         beyond = min(patience.resend_s, _COMPLAINT_S) if self._suspect else patience.resend_s
         allowed = patience.timeout_s / 2 if due is None else beyond + 2 * due
-        if time.monotonic() - max(self._progress, self._resent) > allowed:
-            self._resent = time.monotonic()
+        if self._quiet_s > allowed:
+            self._resent, self._quiet_s = time.monotonic(), 0.0
             if self._pending:
                 self._resend(list(self._pending), f"no answer for {silent:.1f} s")
