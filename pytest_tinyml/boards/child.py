@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.boards.base import BoardRequest
 
-_END_S: Final = 2.0
+_GRACE_S: Final = 0.5
+"""A board that does not end by itself in so long after its line was closed is told to."""
+_END_S: Final = 10.0
+"""What was told to end is gone at once: this is for a computer that is very busy. A keeper that had to be killed could
+not end its program any more."""
 
 
 class ChildBoard(StreamedBoard):
@@ -94,20 +98,24 @@ class ChildBoard(StreamedBoard):
             return ""
         # The link is closed by now: a healthy board ends by itself.
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S / 4)
-        ended = process.poll() is not None
+            process.wait(_GRACE_S)
         control, self._control = self._control, -1
+        told = control < 0 and process.poll() is None
         if control >= 0:
             os.close(control)
-        elif not ended:
+        elif told:
             process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_END_S)
-        if process.poll() is None:
+        killed = process.poll() is None
+        if killed:
             process.kill()
             process.wait(_END_S)
         self.console.drain(_END_S)
-        return _ending(process.returncode, ended=ended, asked=-signal.SIGKILL if control >= 0 else -signal.SIGTERM)
+        if killed or (control >= 0 and process.returncode == keeper.ENDED_IT):
+            return "had to be killed"
+        # Not being quick enough is no reason to be taken for killed: what it says of its end is true all the same.
+        return "" if told and process.returncode == -signal.SIGTERM else how_it_ended(process.returncode)
 
 
 def kept_command(control: int, fds: Sequence[int], command: Sequence[str]) -> list[str]:
@@ -122,13 +130,6 @@ def kept_command(control: int, fds: Sequence[int], command: Sequence[str]) -> li
         *(sys.executable, "-I", "-S", str(Path(keeper.__file__)), str(control), ",".join(map(str, fds))),
         *command,
     ]
-
-
-def _ending(code: int, *, ended: bool, asked: int) -> str:
-    """Say how a program ended; nothing if it did as it was asked."""
-    if not ended:
-        return "" if code == asked and asked != -signal.SIGKILL else "had to be killed"
-    return how_it_ended(code)
 
 
 def how_it_ended(code: int) -> str:

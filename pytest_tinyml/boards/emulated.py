@@ -150,7 +150,7 @@ class EmulatedBoard(ChildBoard):
 
     def stop(self) -> str:
         """See `StreamedBoard.stop`; an emulator that gives up says why."""
-        ending, tail = super().stop(), "\n".join(self.console.tail)
+        ending, tail = super().stop(), "\n".join(self.console.fresh)
         reasons = [found[1] for found in _FATAL.finditer(tail)]
         if not (ending and reasons):
             return ending

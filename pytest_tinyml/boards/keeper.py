@@ -16,9 +16,12 @@ import select
 import signal
 import sys
 
+ENDED_IT = 121
+"""The exit status that says that the program had to be ended; how it ended by itself is never lost by that."""
+
 
 def keep(control: int, fds: list[int], command: list[str]) -> int:
-    """Run `command` and return its exit status as `os.waitstatus_to_exitcode` says it."""
+    """Run `command` and return its exit status as `os.waitstatus_to_exitcode` says it, or `ENDED_IT`."""
     os.set_inheritable(control, False)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # an emulator that aborts shall not fill the disk
     pid = os.fork()
@@ -35,10 +38,11 @@ def keep(control: int, fds: list[int], command: list[str]) -> int:
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(child, select.POLLIN)
-    ready = dict(poll.poll())
-    if child not in ready:
+    ended = child in dict(poll.poll())
+    if not ended:
         os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return ENDED_IT if code == -signal.SIGKILL and not ended else code
 
 
 if __name__ == "__main__":

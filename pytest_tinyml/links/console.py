@@ -35,6 +35,7 @@ class Console:
         self.path = path
         self.dull: re.Pattern[str] | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._fresh = 0
         self._lock = threading.Lock()
         self._reader: threading.Thread | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,12 +46,15 @@ class Console:
         with self._lock:
             if self.dull is None or not self.dull.match(text):
                 self._tail.append(text[:LINE_BYTES])
+                self._fresh += 1
             # A full disk costs the log, not the run.
             with suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(text + "\n")
 
     def follow(self, stream: IO[bytes]) -> None:
-        """Read lines from a pipe in the background until it ends."""
+        """Read lines from a pipe in the background until it ends: a board was started."""
+        with self._lock:
+            self._fresh = 0
 
         def read() -> None:
             with stream:
@@ -70,3 +74,9 @@ class Console:
         """The last lines, oldest first."""
         with self._lock:
             return tuple(self._tail)
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Those lines of the tail that came since `follow`: what the board that runs now has said, and we of it."""
+        with self._lock:
+            return tuple(self._tail)[-self._fresh :] if self._fresh else ()

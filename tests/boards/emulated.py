@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import pytest
+
+from pytest_tinyml.boards import qemu_stm32f405, qemu_xtensa
+from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.contract import BoardContract
+from pytest_tinyml.contractsetup import cached_model
 from tests.presence import lacking
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_tinyml.boards.base import Board, BoardKind
+    from pytest_tinyml.boards.emulated import EmulatedBoard, EmulatedKind
     from pytest_tinyml.records import Model
 
 
@@ -19,6 +25,16 @@ def need_board(kind: BoardKind) -> None:
     missing = kind.missing()
     if missing:
         lacking(f"board {kind.name!r} needs " + ", ".join(item.what for item in missing))
+
+
+KINDS = {kind.name: kind for kind in (qemu_stm32f405.KIND, qemu_xtensa.KIND)}
+both = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def make(kind: EmulatedKind, folder: Path, model: Model | None = None, **wanted: Any) -> EmulatedBoard:
+    """Make a board, not started."""
+    need_board(kind)
+    return kind.create(BoardRequest(model=model or cached_model("s1-ptq"), work_dir=folder, **wanted))
 
 
 class EmulatedContract(BoardContract):

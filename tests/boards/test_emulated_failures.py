@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from pytest_tinyml import firmware
-from pytest_tinyml.boards import emulator, qemu_stm32f405, qemu_xtensa
-from pytest_tinyml.boards.base import BoardRequest
+from pytest_tinyml.boards import emulator
 from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.contractsetup import cached_dataset, cached_model
-from pytest_tinyml.errors import BoardCrashedError, DoesNotFitError, UnknownNameError
+from pytest_tinyml.errors import DoesNotFitError, UnknownNameError
 from pytest_tinyml.records import Clock
-from tests.boards.emulated import need_board
+from tests.boards.emulated import KINDS, both, make, need_board
 from tests.unit.tflite_models import Builder, convolution, dense, keras_flatten, pool, record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
-    from pytest_tinyml.boards.emulated import EmulatedBoard, EmulatedKind
+    from pytest_tinyml.boards.emulated import EmulatedKind
     from pytest_tinyml.records import Model
-
-KINDS = {kind.name: kind for kind in (qemu_stm32f405.KIND, qemu_xtensa.KIND)}
-both = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 class TickedWork(ListWork):
@@ -48,28 +42,6 @@ class TickedWork(ListWork):
         """See `Work.answer`."""
         self.ticks.update(zip(ids.tolist(), ticks.tolist(), strict=True))
         super().answer(ids, ticks, scores)
-
-
-def make(kind: EmulatedKind, folder: Path, model: Model | None = None, **wanted: Any) -> EmulatedBoard:
-    """Make a board, not started."""
-    need_board(kind)
-    return kind.create(BoardRequest(model=model or cached_model("s1-ptq"), work_dir=folder, **wanted))
-
-
-def emulator_of(board: EmulatedBoard) -> int:
-    """Return the process id of a board's QEMU: the keeper's only child."""
-    keeper = board.pid
-    (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text(encoding="ascii").split()
-    assert Path(f"/proc/{child}/comm").read_text(encoding="ascii").startswith("qemu-system")
-    return int(child)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process is there, and not only its entry."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def wide_model() -> Model:
@@ -172,49 +144,6 @@ def test_what_a_board_does_not_have(wanted: dict[str, Any], message: str, tmp_pa
     """The error says what there is."""
     with pytest.raises(UnknownNameError, match=message):
         make(KINDS["qemu-xtensa"], tmp_path, **wanted)
-
-
-@both
-@pytest.mark.parametrize("link", ["semihosting", "serial"])
-def test_an_emulator_killed_from_outside(kind: EmulatedKind, link: str, tmp_path: Path) -> None:
-    """It is a crash that says so, and the board can be opened again."""
-    board = make(kind, tmp_path, link=link, timeout_s=5.0)
-    work = ListWork(SampleEncoder(board.request.model, cached_dataset("mnist-28k", 4000)), range(4000))
-    try:
-        board.open()
-        killer = threading.Timer(0.2, os.kill, (emulator_of(board), signal.SIGKILL))
-        killer.start()
-        with pytest.raises(BoardCrashedError, match=r"the board is gone: .*\(ended by SIGKILL\)"):
-            board.stream(work)
-        killer.join()
-        board.open()
-        assert board.stats()["inferences"] == 0
-    finally:
-        board.close()
-
-
-@both
-def test_no_emulator_outlives_its_parent(kind: EmulatedKind, tmp_path: Path) -> None:
-    """Not even one whose firmware hangs, when the process that started it is killed without a chance to clean up."""
-    make(kind, tmp_path, options={"fault": "hang@1"}).prepare()
-    script = (
-        "import sys, time\nfrom pathlib import Path\nfrom tests.boards.test_emulated_failures import *\n"
-        f"board = make(KINDS[{kind.name!r}], Path({str(tmp_path)!r}), options={{'fault': 'hang@1'}})\n"
-        "board.open()\nprint(emulator_of(board), flush=True)\n"
-        "work = ListWork(SampleEncoder(board.request.model, cached_dataset('mnist-28k', 4)), range(4))\n"
-        "board.stream(work)\n"
-    )
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        time.sleep(0.3)
-        assert is_running(child)
-        parent.kill()
-    deadline = time.monotonic() + 5.0
-    while is_running(child) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not is_running(child)
 
 
 @both
