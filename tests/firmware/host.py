@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.errors import WireError
     from pytest_tinyml.records import Identity
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 
 class Host:

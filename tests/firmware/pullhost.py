@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.errors import WireError
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 _HOLD_S = 0.05
 """How long an exchange waits for frames; a real host waits for longer."""
 

@@ -131,7 +131,7 @@ def test_process_ends_when_its_parent_is_killed_while_it_hangs(firmware: Firmwar
         board = int(parent.stdout.readline())
         os.kill(board, 0)
         parent.kill()
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + TIMEOUT_S
     while alive(board) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(board)
@@ -238,14 +238,14 @@ def test_weights_makes_every_answer_wrong_by_one(firmware: Firmware) -> None:
 
 
 def test_hello_drops_the_batch_under_way(firmware: Firmware) -> None:
-    """A new session does not wait for an old batch: with 50 samples of 50 ms it answers within a fraction of 2.5 s."""
-    with Host(firmware.path, "--fault", "slow=50000") as host:
+    """A new session does not wait for an old batch: with 50 samples of 200 ms it answers within a fraction of 10 s."""
+    with Host(firmware.path, "--fault", "slow=200000") as host:
         host.hello()
         infer(host)
         time.sleep(0.1)
         begin = time.monotonic()
         identity = host.hello(session=9)
-        assert time.monotonic() - begin < 1.0
+        assert time.monotonic() - begin < 5.0
         assert identity.session == 9
 
 
@@ -281,7 +281,7 @@ def test_a_fault_happens_once_if_asked(firmware: Firmware, tmp_path: Path) -> No
 )
 def test_bad_arguments_are_explained(firmware: Firmware, arguments: tuple[str, ...]) -> None:
     """Exit code 2 and the usage."""
-    done = subprocess.run([firmware.path, *arguments], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([firmware.path, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert (done.returncode, "usage:" in done.stderr) == (2, True)
 
 
@@ -296,5 +296,5 @@ def test_bad_arguments_are_explained(firmware: Firmware, arguments: tuple[str, .
 )
 def test_a_line_that_cannot_be_used_is_named(firmware: Firmware, arguments: tuple[str, ...], expected: str) -> None:
     """Exit code 1 and the system's reason."""
-    done = subprocess.run([firmware.path, *arguments], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([firmware.path, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert (done.returncode, expected in done.stderr) == (1, True), done.stderr

@@ -140,8 +140,8 @@ def test_a_program_without_samples_says_so() -> None:
     sources = [*generated.own_sources, *generated.vendor_sources]
     folders = [*generated.include_dirs, generated.engine_dir]
     program = firmware.build_native(sources, folders).path
-    done = subprocess.run([program, "--selftest"], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([program, "--selftest"], capture_output=True, text=True, timeout=60, check=False)
     assert (1, "error no images are compiled in\n") == (done.returncode, done.stdout)
     for wrong in (["--selftest", "--fd", "0"], ["--selftest", "--mlperf", "ic"], []):
-        assert 0 != subprocess.run([program, *wrong], capture_output=True, timeout=10, check=False).returncode
+        assert 0 != subprocess.run([program, *wrong], capture_output=True, timeout=60, check=False).returncode
     assert {"TML_HAS_SAMPLES": "1"} == HAS_SAMPLES

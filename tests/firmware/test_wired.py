@@ -27,7 +27,7 @@ NULL_ENGINE = sorted((FIRMWARE / "engines" / "null").glob("*.c"))
 ROWS = np.random.default_rng(5).integers(0, 256, (20, 784), dtype=np.uint8)
 IMAGES = ROWS[:2].reshape(2, 28, 28)
 MAC = "240ac4000001"
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")

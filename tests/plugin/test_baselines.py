@@ -206,13 +206,13 @@ def test_planted(project: Project) -> None:
 
 def test_part_of_a_run(project: Project) -> None:
     """A run that did not come to its end is compared over the samples that were answered, and is no baseline."""
-    run = ("--board=native", *RUN[1:], "--tinyml-shard-size=100")
+    run = ("--board=native", *RUN[1:], "--tinyml-shard-size=20")
     project.run(*run, "--tinyml-save=main")
-    part = ("--tinyml-option=fault=slow=2000", "-k", "00000-00099", "--tinyml-save=part")
+    part = ("--tinyml-option=fault=slow=20000", "-k", "00000-00019", "--tinyml-save=part")
     result = project.run(*run, "--tinyml-compare", "--tinyml-fail-on=agreement:0pp", "--tinyml-fail-on=flips:0", *part)
     assert result.ret == 0
     results = compared(project)
-    assert 100 <= results["baseline"]["compared"] < 200
+    assert 20 <= results["baseline"]["compared"] < 200
     agreement, flips = results["gates"]
     assert f"only {results['baseline']['compared']} of 200 samples were compared" in agreement["text"]
     assert ("skipped", "passed") == (agreement["status"], flips["status"])

@@ -71,7 +71,7 @@ RUNS: dict[str, tuple[tuple[str, ...], bool]] = {
     "unlabelled": ((*OWN[:-1], "unlabelled.npz"), True),
     "float": (("--board", "tflm", "--tinyml-model", "s1-float", "--tinyml-limit", "100"), True),
     "inexact reference": ((*OWN, "--tinyml-reference", "litert"), True),
-    "incomplete": ((*OWN, "--tinyml-shard-size=5", "--tinyml-option=fault=slow=40000", "-k", "00000-00004"), False),
+    "incomplete": ((*OWN, "--tinyml-shard-size=5", "--tinyml-option=fault=slow=100000", "-k", "00000-00004"), False),
     "never started": ((*OWN, "--tinyml-option=fault=state"), False),
     "never opened": ((*OWN, "--tinyml-option=fault=nonsense"), False),
     "failed sample": ((*S1, "--tinyml-limit=100", "--tinyml-option=fault=engine-error@30"), False),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SAMPLES: Final = 3000
 IMAGES: Final = np.random.default_rng(5).integers(0, 256, (SAMPLES, 4, 6), dtype=np.uint8)
 MANY: Final = (*OWN[:-1], "many.npz")
-SLOW: Final = "--tinyml-option=fault=slow=500"
+SLOW: Final = "--tinyml-option=fault=slow=1500"
 """So that the board is not done before anybody has looked."""
 
 __all__ = ["schema"]

@@ -199,7 +199,7 @@ def test_inexact_reference(project: Project, model: str) -> None:
 
 def test_one_shard_only(project: Project) -> None:
     """A run of which one shard was selected is not passed unless all of its samples were answered and compared."""
-    arguments = [*OWN, "--tinyml-shard-size=5", "--tinyml-option", "fault=slow=40000", "-k", "00000-00004"]
+    arguments = [*OWN, "--tinyml-shard-size=5", "--tinyml-option", "fault=slow=100000", "-k", "00000-00004"]
     result = project.run(*arguments)
     result.assert_outcomes(passed=1, deselected=13)
     results, text = project.results(), output(result)

@@ -296,7 +296,7 @@ def test_journal_is_shared(project: Project) -> None:
     """What both boards answered is in one journal, and each run resumes where it stopped."""
     project.pytester.makeconftest(KINDS)
     arguments = ["--board", "one,two", *OWN[2:], "--tinyml-shard-size=5"]
-    slow = project.run(*arguments, "--tinyml-option=fault=slow=40000", "-k", "00000-00004")
+    slow = project.run(*arguments, "--tinyml-option=fault=slow=100000", "-k", "00000-00004")
     slow.assert_outcomes(passed=2, deselected=26)
     answered = [project.results(f"tinyml-report/{name}")["metrics"]["count"] for name in ("one", "two")]
     assert sum(answered) == project.answers()

@@ -14,16 +14,16 @@ from tests.projects import S1, Project, output, session_members, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SLOW = (*S1, "--tinyml-limit=6000", "--tinyml-option=fault=slow=300")
+SLOW = (*S1, "--tinyml-limit=6000", "--tinyml-option=fault=slow=1000")
 
 
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["pytest", "terminal"])
 def test_ctrl_c(project: Project, send: Callable[[int, int], None]) -> None:
     """SIGINT, also as a terminal sends it to all processes: exit code 2, no traceback of ours, and it resumes."""
     process = project.spawn(*SLOW)
-    wait_until(lambda: project.answers() >= 1500, 30.0, process)
+    wait_until(lambda: project.answers() >= 1500, 120.0, process)
     send(process.pid, signal.SIGINT)
-    text, _ = process.communicate(timeout=15)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == 2, text
     assert session_members(process.pid) == []
     assert "Traceback" not in text
@@ -43,9 +43,9 @@ def test_ctrl_c(project: Project, send: Callable[[int, int], None]) -> None:
 def test_fresh_starts_over(project: Project) -> None:
     """--tinyml-fresh measures again what an interrupted run had measured."""
     process = project.spawn(*SLOW)
-    wait_until(lambda: project.answers() >= 500, 30.0, process)
+    wait_until(lambda: project.answers() >= 500, 120.0, process)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
     result = project.run(*S1, "--tinyml-limit=6000", "--tinyml-fresh")
     result.assert_outcomes(passed=12)
     assert "resuming" not in output(result)
@@ -117,12 +117,12 @@ def test_report_that_cannot_be_written(project: Project, how: str, *, terminal: 
 def test_second_session_on_the_same_run(project: Project) -> None:
     """Two sessions cannot work on one run: the second says which process has it, and the first goes on."""
     process = project.spawn(*SLOW)
-    wait_until(lambda: project.answers() >= 100, 30.0, process)
+    wait_until(lambda: project.answers() >= 100, 120.0, process)
     result = project.run(*S1, "--tinyml-limit=6000", "--tinyml-report=other")
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] == 1
     assert f"process {process.pid} is working on the same run in {project.journal}: wait for it" in output(result)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
     assert process.returncode == 2

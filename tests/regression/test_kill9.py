@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SAMPLES: Final = 28_000
 MOMENTS: Final = 10
 SEED: Final = 20_260
-# About 5 s for all samples: long enough for ten kills, each well within the run.
+# About 5 s for all samples: long enough for ten kills in the first half, each well before the end.
 RUN: Final = (*S1, "--tinyml-option=fault=slow=50", "--tinyml-shard-size=28000")
 
 
@@ -45,16 +45,16 @@ def test_resumed_run_equals_an_undisturbed_one(project: Project, pytestconfig: p
     undisturbed = project.path / "undisturbed.sqlite"
     project.run(*S1, f"--tinyml-journal={undisturbed}").assert_outcomes(passed=34)
     # Seeded and printed, so that a failure can be repeated.
-    moments = sorted(random.Random(SEED).sample(range(500, SAMPLES - 4000), MOMENTS))  # noqa: S311
+    moments = sorted(random.Random(SEED).sample(range(500, SAMPLES // 2), MOMENTS))  # noqa: S311
     print(f"kill -9 after {moments} samples")  # noqa: T201 - pytest shows it with a failure
     kept = 0
     for moment in moments:
         process = project.spawn(*RUN)
-        wait_until(partial(_reached, project, max(moment, kept + 1)), 30.0, process)
+        wait_until(partial(_reached, project, max(moment, kept + 1)), 120.0, process)
         os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         # Boards and references see the end of their lines, or that their parent is gone.
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 30.0
         while session_members(process.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert session_members(process.pid) == []
