@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import selectors
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
     from pytest_tinyml.kaggle.competitions import Competition
 
 CHECK_S: Final = 60.0
+START_S: Final = 60.0
+"""The client is imported and signs in first: what a request may take does not count from before that."""
 GRACE_S: Final = 30.0
-"""Added to what a request may take: the client is imported and signs in first."""
+"""Added to what looking for a submission may take, for the last look."""
 _WORKER: Final = Path(__file__).with_name("worker.py")
 REMEDY: Final = (
     "set KAGGLE_API_TOKEN or write the token to ~/.kaggle/access_token "
@@ -99,29 +103,44 @@ def _number(text: str | None) -> float | None:
 def _ask(request: dict[str, Any], competition: Competition, timeout_s: float) -> dict[str, Any]:
     text = json.dumps(request | {"competition": competition.name})
     what = {"check": "asking for access", "submit": "submitting", "find": "listing submissions"}[request["do"]]
+    # -P keeps the worker's folder, and the user's, off the import path.
+    command = [sys.executable, "-P", str(_WORKER)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            # The first byte, or the end, says that the client has signed in; nothing was sent before that.
+            said = _begin(process, text)
+            output, _ = process.communicate(timeout=timeout_s) if said else ("", "")
+        except subprocess.TimeoutExpired as error:
+            msg = f"{competition.name}: {what} took longer than {timeout_s:g} s"
+            raise SubmissionError(msg, doubt=request["do"] == "submit") from error
+        finally:
+            process.kill()
+    if not said:
+        msg = f"{competition.name}: Kaggle's client has not signed in within {START_S:g} s"
+        raise SubmissionError(msg)
     try:
-        # -P keeps the worker's folder, and the user's, off the import path.
-        done = subprocess.run(
-            [sys.executable, "-P", str(_WORKER)],
-            input=text,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        msg = f"{competition.name}: {what} took longer than {timeout_s:g} s"
-        raise SubmissionError(msg, doubt=request["do"] == "submit") from error
-    try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(output)
     except ValueError as error:
-        msg = f"{competition.name}: {what}: Kaggle's client ended with status {done.returncode} and no answer"
+        msg = f"{competition.name}: {what}: Kaggle's client ended with status {process.returncode} and no answer"
         raise SubmissionError(msg, doubt=request["do"] == "submit") from error
     if "error" in answer:
         raise _error(answer["error"], competition)
     result: dict[str, Any] = answer["ok"]
     return result
+
+
+def _begin(process: subprocess.Popen[str], text: str) -> bool:
+    """Send the request; returns whether the client has signed in, or ended, in time."""
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):  # it has ended, which is seen next
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return bool(selector.select(START_S))
 
 
 def _error(error: dict[str, Any], competition: Competition) -> Exception:

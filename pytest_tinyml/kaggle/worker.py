@@ -6,7 +6,8 @@ patience is at an end. Run as a file, with ``-P``: a user's project may well hav
 
 Requests: ``{"do": "check", "competition": C}``; ``{"do": "submit", ..., "file": PATH, "message": TEXT}``;
 ``{"do": "find", ..., "tag": TEXT, "scored": bool, "wait_s": S}``: the submission with the tag in its message, waiting
-until it is listed or, if asked for, scored. Answers: ``{"ok": {...}}``, or ``{"error": {"kind": K, "text": T, ...}}``:
+until it is listed or, if asked for, scored. Once the client has signed in, a line feed says that the request begins.
+Answers: ``{"ok": {...}}``, or ``{"error": {"kind": K, "text": T, ...}}``:
 
 ===========  ===========================================================================
 missing      a package is not installed
@@ -176,9 +177,13 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     # What the client prints is for nobody.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
     try:
-        answer = {"ok": {"check": _check, "submit": _submit, "find": _find}[request["do"]](_client(), request)}
+        client = _client()
+        # From now on it is the request that takes time. To JSON a line feed is nothing.
+        answers.write("\n")
+        answers.flush()
+        answer = {"ok": {"check": _check, "submit": _submit, "find": _find}[request["do"]](client, request)}
     except Exception as error:  # noqa: BLE001 - whatever the client raises has to reach who asked, as an answer
         answer = {"error": _explain(error)}
     json.dump(answer, answers)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.stores.submissions import Submission
 
 TFLM: Final = ("--board", "tflm", *OWN[2:])
-SUBMIT: Final = (*TFLM, "--tinyml-submit", "digit-recognizer", "--tinyml-submit-timeout", "20")
+SUBMIT: Final = (*TFLM, "--tinyml-submit", "digit-recognizer", "--tinyml-submit-timeout", "60")
 SAMPLES: Final = 40
 CLASSES: Final = 5
 LABELS: Final = tuple(k % CLASSES for k in range(SAMPLES))
@@ -77,7 +77,7 @@ def make_journal(path: Path, **verdict: Any) -> Path:
     return path
 
 
-def submit(path: Path, *, run: int | None = None, timeout_s: float = 20.0, said: list[str] | None = None) -> Submission:
+def submit(path: Path, *, run: int | None = None, timeout_s: float = 60.0, said: list[str] | None = None) -> Submission:
     """Submit a run as a new process would."""
     heard: list[str] = [] if said is None else said
     with Journal(path) as journal:

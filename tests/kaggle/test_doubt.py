@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_tinyml.errors import SubmissionError
+from pytest_tinyml.kaggle import client
 from pytest_tinyml.stores.journal import Journal
 from pytest_tinyml.stores.submissions import State
 from tests.kaggle.runs import add_run, kept, submit
-from tests.kaggle.server import CREATE, LIST, PUT, START, Fault, Submitted
+from tests.kaggle.server import CREATE, LIST, PUT, SIGN_IN, START, Fault, Submitted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ ARRIVED: dict[str, Fault] = {
 def test_lost_answer(kaggle: LocalKaggle, journal: Path, name: str) -> None:
     """A submission that arrived although its answer did not is found in the list, and not sent again."""
     kaggle.plant(CREATE, ARRIVED[name])
-    done = submit(journal, timeout_s=3.0)
+    done = submit(journal, timeout_s=3.0 if ARRIVED[name].hang else 60.0)
     assert (State.SCORED, kaggle.submissions[0].ref) == (done.state, done.ref)
     assert 1 == kaggle.calls.count(CREATE)
 
@@ -56,7 +57,7 @@ def test_doubt(kaggle: LocalKaggle, journal: Path, name: str) -> None:
     with pytest.raises(
         SubmissionError, match="the list of submissions does not have it so far; not sent again"
     ) as caught:
-        submit(journal, timeout_s=3.0)
+        submit(journal, timeout_s=3.0 if fault.hang else 60.0)
     assert (True, State.DOUBT) == (caught.value.doubt, kept(journal).state)
     assert 1 == kaggle.calls.count(START)
     before = len(kaggle.calls)
@@ -82,17 +83,27 @@ def test_list_not_to_be_had(kaggle: LocalKaggle, journal: Path) -> None:
     kaggle.plant(CREATE, Fault(status=500, act=True))
     kaggle.plant(LIST, *[Fault(status=500, text="no list")] * 50)
     with pytest.raises(SubmissionError, match=r"the list cannot be had .*no list") as caught:
-        submit(journal, timeout_s=2.0)
+        submit(journal)
     assert caught.value.doubt
     with pytest.raises(SubmissionError, match="no list"):
-        submit(journal, timeout_s=2.0)
+        submit(journal)
     assert State.DOUBT is kept(journal).state
     kaggle.faults.clear()
     assert State.SCORED is submit(journal).state
     assert 1 == kaggle.calls.count(CREATE)
 
 
-def wait_for_call(kaggle: LocalKaggle, call: str, timeout_s: float = 30.0) -> None:
+def test_a_client_that_does_not_sign_in(kaggle: LocalKaggle, journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time before the client has signed in is not the submission's, and leaves no doubt: nothing was sent."""
+    monkeypatch.setattr(client, "START_S", 1.0)
+    kaggle.plant(SIGN_IN, Fault(hang=True))
+    with pytest.raises(SubmissionError, match="client has not signed in within 1 s") as caught:
+        submit(journal, timeout_s=0.001)
+    assert (False, State.REFUSED) == (caught.value.doubt, kept(journal).state)
+    assert START not in kaggle.calls
+
+
+def wait_for_call(kaggle: LocalKaggle, call: str, timeout_s: float = 120.0) -> None:
     """Wait until a call has come."""
     deadline = time.monotonic() + timeout_s
     while call not in kaggle.calls:
@@ -127,7 +138,7 @@ def test_measured_again(kaggle: LocalKaggle, journal: Path) -> None:
     kaggle.plant(CREATE, Fault(act=True, status=500))
     kaggle.plant(LIST, *[Fault(status=500)] * 50)
     with pytest.raises(SubmissionError):
-        submit(journal, timeout_s=2.0)
+        submit(journal)
     kaggle.faults.clear()
     with Journal(journal) as opened:
         again = add_run(opened)
@@ -141,7 +152,7 @@ def test_many_submissions(kaggle: LocalKaggle, journal: Path) -> None:
     kaggle.plant(CREATE, Fault(status=500, act=True))
     kaggle.plant(LIST, *[Fault(status=500)] * 50)
     with pytest.raises(SubmissionError):
-        submit(journal, timeout_s=1.0)
+        submit(journal)
     kaggle.faults.clear()
     others = [Submitted(ref=k, description=f"of others {k}", file_name="", content=b"", score=0.1) for k in range(45)]
     kaggle.submissions += others

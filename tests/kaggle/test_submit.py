@@ -109,7 +109,7 @@ def test_no_score(kaggle: LocalKaggle, journal: Path) -> None:
     began = time.monotonic()
     done = submit(journal, timeout_s=2.0)
     assert (State.SENT, None, "no score within 2 s") == (done.state, done.score, done.text)
-    assert 2.0 < time.monotonic() - began < 10.0
+    assert 2.0 < time.monotonic() - began < 60.0
     kaggle.pending_looks = 1
     assert State.SCORED is submit(journal).state
     assert 1 == len(kaggle.submissions)
