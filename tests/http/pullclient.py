@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.links.http import ImageServer
     from pytest_tinyml.records import Identity
 
-BOOT_S = 10.0
+BOOT_S = 60.0
 
 
 @dataclass(kw_only=True)

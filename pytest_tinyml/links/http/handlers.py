@@ -92,7 +92,10 @@ class Handlers:
 
     async def _route(self, request: BaseRequest, connection: Connection) -> web.StreamResponse:
         if request.path == "/openapi.json":
-            return await self._get(request, connection, lambda: _json(describe(MAX_BODY)), always=True)
+            described = await self._get(request, connection, lambda: _json(describe(MAX_BODY)), always=True)
+            # Who has shown no token does not keep one of the connections, of which there is a limit.
+            described.force_close()
+            return described
         self._authorize(request)
         first, *rest = request.path[1:].split("/")
         match first, rest:
