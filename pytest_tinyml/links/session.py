@@ -215,9 +215,12 @@ class Session:
             # A zero in front flushes what noise may have left in the board's receiver.
             out = memoryview(b"\0" + wire.encode_frame(kind, seq, payload))
             again = min(deadline, time.monotonic() + resend) if resend is not None else deadline
-            refused = False
-            while not refused and (left := again - time.monotonic()) > 0:
-                sent, items = self.exchange(out, min(left, _POLL_S))
+            refused = last_look = False
+            while not refused and not last_look:
+                left = again - time.monotonic()
+                # When the time is up the line is looked at once more: it may be this computer that stood still.
+                last_look = left <= 0
+                sent, items = self.exchange(out, min(max(left, 0.0), _POLL_S))
                 out = out[sent:]
                 for item in items:
                     if isinstance(item, WireError):

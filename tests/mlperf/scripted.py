@@ -73,6 +73,10 @@ class ScriptedDevice:
         mean = sum(self.buffer) / 255 / max(1, len(self.buffer))
         return f"m-results-[{mean:.3f},{1 - mean:.3f}]\r\n"
 
+    def say(self, data: bytes) -> None:
+        """Send bytes unasked; raises OSError when the line was hung up."""
+        self._theirs.sendall(data)
+
     def at(self, microseconds: int) -> None:
         """Set the clock."""
         self._clock_us = microseconds

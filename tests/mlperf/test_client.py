@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -140,6 +142,44 @@ def test_late_answers_are_passed_over(device: ScriptedDevice) -> None:
     assert (0.194, 0.806) == made.infer(DATA, values)[0].values
     assert (1.0, 0.0) == made.infer(b"\xff" * 40, values)[0].values
     assert (0.0, 1.0) == made.infer(bytes(40), values)[0].values
+
+
+def test_a_host_that_stood_still_finds_the_answer(device: ScriptedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that came while this computer did nothing is taken, however late that is."""
+    made, exchange, away_s = client(device, timeout_s=0.5), device.link.exchange, [1.0]
+
+    def held_up(out: memoryview, timeout_s: float) -> tuple[int, bytes]:
+        if out or not away_s or not device.commands or not device.commands[-1].startswith("infer"):
+            return exchange(out, timeout_s)
+        time.sleep(away_s.pop())
+        return 0, b""
+
+    monkeypatch.setattr(device.link, "exchange", held_up)
+    assert (0.194, 0.806) == made.infer(DATA, values)[0].values
+    assert (0, []) == (made.losses, away_s)
+
+
+def test_a_device_that_never_stops_talking(device: ScriptedDevice) -> None:
+    """Lines without end are no answer: the time-out is kept."""
+    talking = threading.Event()
+
+    def talk(command: str) -> str:
+        del command
+        if not talking.is_set():
+            talking.set()
+            threading.Thread(target=babble, daemon=True).start()
+        return ""
+
+    def babble() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                device.say(b"m-hello\r\n" * 100)
+
+    device.answers = talk
+    started = time.monotonic()
+    with pytest.raises(BoardTimeoutError):
+        client(device).greet(0.5)
+    assert time.monotonic() - started < 20
 
 
 def test_bytes_that_are_missing_are_noticed(device: ScriptedDevice) -> None:

@@ -82,6 +82,40 @@ def test_hello_is_repeated_until_a_board_has_booted() -> None:
     assert 2.0 <= end.clock.now - 1000.0 <= 3.0
 
 
+@pytest.mark.parametrize("resend_s", [None, 1.0])
+def test_a_host_that_stood_still_finds_the_answer(resend_s: float | None) -> None:
+    """An answer that came while this computer did nothing is taken, and nothing is sent again: a crash is met once."""
+    end = make_link()
+    session = greeted(end, patience=Patience(timeout_s=5.0, resend_s=resend_s))
+    frames: list[int] = []
+
+    class HeldUpLink:
+        """A link whose user is away for a minute after each request."""
+
+        name, packed, close = end.name, end.packed, end.close
+        came = b""
+
+        def exchange(self, out: memoryview, timeout_s: float) -> tuple[int, bytes]:
+            """See `Link.exchange`."""
+            if not out:
+                received, self.came = self.came, b""
+                end.clock.now += 0.0 if received else timeout_s
+                return 0, received
+            sent = 0
+            while sent < len(out) or not self.came.endswith(b"\0"):
+                moved, received = end.exchange(out[sent:], 0.0)
+                sent, self.came = sent + moved, self.came + received
+            frames.append(sent)
+            end.clock.now += 60.0
+            return sent, b""
+
+    session.link = HeldUpLink()
+    with fake_time(end.clock):
+        assert session.stats()["inferences"] == 0
+        assert session.canary(Encoding.PIXELS, 3, PIXELS).id == 3
+    assert len(frames) == 2
+
+
 def test_no_answer_to_hello_is_a_time_out() -> None:
     """A board that says nothing is given up after the time for booting."""
     end = make_link()
@@ -149,7 +183,7 @@ def test_a_lost_request_is_repeated_on_a_lossy_line(damage: str, to_board: bool)
     with fake_time(end.clock):
         session = greeted(end, link=link, patience=Patience(timeout_s=5.0, resend_s=1.0))
         assert session.canary(Encoding.PIXELS, 4, PIXELS).scores == scores_of(PIXELS)
-    assert end.clock.now - 1000.0 <= 2.5
+    assert end.clock.now - 1000.0 <= 2.6
 
 
 def test_a_lost_answer_on_a_lossless_line_is_a_time_out() -> None:
