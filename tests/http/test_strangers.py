@@ -227,8 +227,7 @@ def test_a_polite_client_hears_413_before_it_sends(server: ImageServer) -> None:
     [
         (b"", b"POST /v1/boards/0/0badcafe/0 HTTP/1.1\r\nHost: somebody\r\n" + b"X: " + b"y" * 100),
         (
-            b"POST /v1/boards/0/0badcafe/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n"
-            + b"Authorization: Bearer TOKEN\r\n\r\n",
+            b"POST /prediction/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\nAuthorization: Bearer TOKEN\r\n\r\n",
             bytes(98),
         ),
     ],
