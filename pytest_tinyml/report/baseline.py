@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,7 +67,10 @@ def content_of(results: dict[str, Any]) -> dict[str, Any]:
         "model": {key: results["model"][key] for key in ("sha256", "task")},
         "dataset": {"name": results["dataset"]["name"], "samples": results["dataset"]["count"]},
         "reference": {key: results["reference"][key] for key in ("name", "version")},
-        "figures": figures(results),
+        "figures": {
+            key: figure if figure is not None and math.isfinite(figure) else None
+            for key, figure in figures(results).items()
+        },
         "operators": operator_counts(results),
         # For those who read a difference of two of these files; a comparison counts by itself.
         "classes": None

@@ -16,7 +16,7 @@ import os
 import re
 import zlib
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -203,13 +203,15 @@ def load(path: Path) -> Baseline:
         path=path,
         number=int(content["number"]),
         name=str(content["name"]),
-        key=BaselineKey(**content["key"]),
+        key=BaselineKey(**{field.name: content["key"][field.name] for field in fields(BaselineKey)}),
         content=content,
     )
 
 
 def delete(baseline_file: Path) -> None:
     """Delete a baseline, which need not be readable: first what makes it one, then its predictions.
+
+    Where two branches have saved the same number and were merged, these stay as long as one of the two is there.
 
     Raises:
         BaselineError: it is none, or cannot be deleted.
@@ -220,7 +222,8 @@ def delete(baseline_file: Path) -> None:
         raise BaselineError(msg)
     try:
         baseline_file.unlink()
-        baseline_file.with_name(f"{match[1]}.predictions").unlink(missing_ok=True)
+        if not any(_named(other) for other in baseline_file.parent.glob(f"{match[1]}_*.json")):
+            baseline_file.with_name(f"{match[1]}.predictions").unlink(missing_ok=True)
     except OSError as error:
         msg = f"cannot delete {baseline_file}: {error.strerror}"
         raise BaselineError(msg) from error

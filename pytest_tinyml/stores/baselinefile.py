@@ -58,6 +58,23 @@ _FIELDS: Final[dict[str, tuple[type, ...]]] = {
 _PREDICTIONS: Final = ("file", "dtype", "sha256")
 
 
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+
+
+_TABLES: Final[dict[str, Callable[[object], bool]]] = {
+    "figures": lambda value: value is None or _is_number(value),
+    "operators": _is_number,
+    "classes": lambda value: isinstance(value, str),
+}
+"""What the values of a table are; all but ``figures`` may be null, or absent."""
+
+
 def check_name(name: str) -> str:
     """Return a name that a baseline can have.
 
@@ -143,11 +160,7 @@ def _check(path: Path, content: dict[str, Any]) -> None:
         # True is an int to Python, but no number.
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise _damaged(path, f"{field} is {value!r:.60}")
-    for name, figure in content["figures"].items():
-        if figure is not None and (
-            isinstance(figure, bool) or not isinstance(figure, int | float) or not math.isfinite(figure)
-        ):
-            raise _damaged(path, f"figures.{name} is {figure!r:.60}")
+    _check_tables(path, content)
     if not path.name.startswith(f"{content['number']:04d}_") or content["number"] < 1:
         raise _damaged(path, f"number is {content['number']}")
     if content["dataset"]["samples"] < 1:
@@ -159,6 +172,16 @@ def _check(path: Path, content: dict[str, Any]) -> None:
         and kept["dtype"] in {"uint8", "uint32"}
     ):
         raise _damaged(path, f"predictions is {kept!r:.100}")
+
+
+def _check_tables(path: Path, content: dict[str, Any]) -> None:
+    for table, known in _TABLES.items():
+        entries = content.get(table) or {}
+        if not isinstance(entries, dict):
+            raise _damaged(path, f"{table} is {entries!r:.60}")
+        for name, value in entries.items():
+            if not known(value):
+                raise _damaged(path, f"{table}.{name} is {value!r:.60}")
 
 
 def _damaged(path: Path, what: str) -> BaselineError:

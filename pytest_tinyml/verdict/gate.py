@@ -122,7 +122,7 @@ class Outcome:
         metric: its name.
         limit: as it was given, without the metric.
         baseline: the baseline's figure, in its own unit (a ratio from 0 to 1 for ``pp``); None if it was not measured.
-        now: the same of this run.
+        now: the same of this run; None if it is no number, too.
         change: from the baseline's to this run's, in `unit`: positive is higher, not worse. None if not comparable.
         unit: of change: ``pp``, ``%``, ``B``, ``us``, ``LSB`` or empty.
         worse_is: ``higher`` or ``lower``.
@@ -179,7 +179,7 @@ def judge(gate: Gate, baseline: float | None, now: float | None, *, why: str = "
     Args:
         gate: metric and limit.
         baseline: the figure then; None if it was not measured.
-        now: the figure now.
+        now: the figure now; NaN or infinite is worse than any number.
         why: what to say where one of them is None.
         sure: what to add about how sure the change is; empty for nothing.
     """
@@ -191,9 +191,16 @@ def judge(gate: Gate, baseline: float | None, now: float | None, *, why: str = "
             worse_is=metric.worse, status=status, text=text,
         )  # fmt: skip
 
+    if baseline is not None and not math.isfinite(baseline):
+        baseline = None
     if now is None or baseline is None:
         reason = why or ("it was not measured" if now is None else "the baseline has no such figure")
         return outcome("skipped", None, f"{metric.title} was not checked against {gate.text}: {reason}")
+    if not math.isfinite(now):
+        # A float model whose outputs are NaN, or beyond all bounds.
+        text = f"{metric.title} is no number any more ({metric.value(baseline)} in the baseline)"
+        now = None
+        return outcome("failed", None, text)
     difference = now - baseline
     # Of a ratio, the last place of a float is no change: 0.9 - 0.7 is not 0.2.
     points = round(difference * 100.0, 9) if metric.unit == "pp" else difference
@@ -203,15 +210,7 @@ def judge(gate: Gate, baseline: float | None, now: float | None, *, why: str = "
     else:
         change = points
     worse = change if metric.worse == "higher" else -change
-    values = f"{metric.value(baseline)} to {metric.value(now)}"
-    if metric.name == "flips":
-        flips = metric.title.removesuffix("s") if now == 1 else metric.title
-        text = f"{metric.value(now)} {flips} against the baseline"
-    elif not difference:
-        text = f"{metric.title} is {metric.value(now)} as before"
-    else:
-        way = "grew" if difference > 0 else "fell"
-        text = f"{metric.title} {way} by {_amount(change, gate.unit, metric)} ({values})"
+    text = _described(gate, baseline, now, change)
     too_much = worse > gate.limit
     small = gate.unit == "%" and abs(difference) <= metric.floor
     if too_much and small:
@@ -222,6 +221,18 @@ def judge(gate: Gate, baseline: float | None, now: float | None, *, why: str = "
         text += f", within {gate.text}"
     finite = change if math.isfinite(change) else None
     return outcome("failed" if too_much and not small else "passed", finite, f"{text}{f'; {sure}' if sure else ''}")
+
+
+def _described(gate: Gate, baseline: float, now: float, change: float) -> str:
+    metric = gate.metric
+    if metric.name == "flips":
+        flips = metric.title.removesuffix("s") if now == 1 else metric.title
+        return f"{metric.value(now)} {flips} against the baseline"
+    if now == baseline:
+        return f"{metric.title} is {metric.value(now)} as before"
+    way = "grew" if now > baseline else "fell"
+    values = f"{metric.value(baseline)} to {metric.value(now)}"
+    return f"{metric.title} {way} by {_amount(change, gate.unit, metric)} ({values})"
 
 
 def _amount(change: float, unit: str, metric: Metric) -> str:

@@ -77,6 +77,9 @@ def test_content(tmp_path: Path) -> None:
     content = kept(tmp_path).content
     assert ("ab" * 20, True, True) == (content["commit"], content["dirty"], content["passed"])
     assert {"0": "40 of 50", "1": "50 of 50"} == content["classes"]
+    no_number = FIT | {"regression": {"board": {"rmse": float("nan"), "mae": 0.25}}}
+    figures = kept(tmp_path, metrics=no_number).figures
+    assert (None, 0.25) == (figures["rmse"], figures["mae"])
 
 
 LABELS: Final = {"reference": {"compared": "labels"}, "metrics": {"bit_exact_ratio": None, "max_lsb": None}}

@@ -165,6 +165,13 @@ DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
     "no schema": (edited(lambda content: content.pop("schema")), "no schema tinyml-baseline/1"),
     "no figures": (edited(lambda content: content.pop("figures")), "no figures"),
     "a word for a figure": (edited(lambda content: content["figures"].update(top1="high")), "figures.top1 is 'high'"),
+    "too large a figure": (edited(lambda content: content["figures"].update(top1=10**400)), "figures.top1 is 1000"),
+    "a word for operators": (edited(lambda content: content.update(operators="fast")), "operators is 'fast'"),
+    "a word for an operator": (
+        edited(lambda content: content.update(operators={"0 CONV_2D": "fast"})),
+        "operators.0 CONV_2D is 'fast'",
+    ),
+    "a list for a class": (edited(lambda content: content["classes"].update({"0": [1]})), "classes.0 is [1]"),
     "infinite": (edited(lambda content: content["figures"].update(top1=float("inf"))), "figures.top1 is inf"),
     "no chip": (edited(lambda content: content["key"].pop("chip")), "no key.chip"),
     "true for a number": (edited(lambda content: content["dataset"].update(samples=True)), "dataset.samples is True"),
@@ -255,6 +262,26 @@ def test_deleted(tmp_path: Path) -> None:
     assert sorted(path.name for path in other.path.parent.iterdir()) == ["0002.predictions", "0002_main.json"]
     with pytest.raises(BaselineError, match="is not the file of a baseline"):
         delete(other.path.with_name("0002.predictions"))
+
+
+def test_deleted_one_of_two(tmp_path: Path) -> None:
+    """Two branches may each have saved a number 1: when one is deleted, the other keeps the predictions."""
+    kept = save(tmp_path)
+    twin = kept.path.with_name("0001_branch.json")
+    twin.write_text(kept.path.read_text(encoding="utf-8").replace('"main"', '"branch"'), encoding="utf-8")
+    delete(twin)
+    assert CLASSES.tolist() == kept.predictions().tolist()  # type: ignore[union-attr]
+    delete(kept.path)
+    assert [] == list(kept.path.parent.iterdir())
+
+
+def test_more_than_is_known(tmp_path: Path) -> None:
+    """What a later version or a person has added is not looked at."""
+    kept = save(tmp_path)
+    content = json.loads(kept.path.read_text(encoding="utf-8"))
+    content["key"]["host"] = content["more"] = "x"
+    kept.path.write_text(json.dumps(content), encoding="utf-8")
+    assert [KEY] == [each.key for each in found(tmp_path)]
 
 
 OTHER_DATA: Final = replace(KEY, dataset_sha256="cd" * 32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, nan
+
 import pytest
 
 from pytest_tinyml.verdict.gate import METRICS, Gate, judge, parse_gate
@@ -90,6 +92,9 @@ JUDGED = [
     ("flips:0", 0, 1, "failed", "1 label flip against the baseline, more than 0"),
     ("flips:10", 0, 10, "passed", "10 label flips against the baseline, within 10"),
     ("flips:10", 0, 11, "failed", "11 label flips against the baseline, more than 10"),
+    ("rmse:1%", 0.5, nan, "failed", "RMSE is no number any more (0.5 in the baseline)"),
+    ("rmse:1", 0.5, inf, "failed", "RMSE is no number any more (0.5 in the baseline)"),
+    ("rmse:1%", inf, 0.5, "skipped", "RMSE was not checked against 1%: the baseline has no such figure"),
     ("rmse:1%", 0.5, 0.506, "failed", "RMSE grew by 1.2 % (0.5 to 0.506), more than 1%"),
     ("max_lsb:0", 0, 1, "failed", "largest difference from the host grew by 1 LSB (0 LSB to 1 LSB), more than 0"),
 ]  # fmt: skip
