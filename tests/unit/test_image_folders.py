@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -249,12 +250,28 @@ def test_damaged_files_are_only_ever_refused(tmp_path: Path, ending: str) -> Non
     assert {path} == set(refused)
 
 
-def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("filtered", ["error", "ignore"])
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filtered: Any) -> None:
     """A file that claims more pixels than Pillow's limit is refused, where Pillow would only warn."""
     path = _save(tmp_path / "large.png", np.zeros((20, 20)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    with pytest.raises(DatasetError, match="decompression bomb"):
-        read_picture(path, 4, 4, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter(filtered)
+        with pytest.raises(DatasetError, match="decompression bomb"):
+            read_picture(path, 4, 4, 1)
+
+
+def test_reading_leaves_the_filters_of_warnings_alone(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are read in threads, and the filters are one list of the whole process: no thread may change them."""
+    opened, before, seen = Image.open, list(warnings.filters), []
+
+    def watched(path: Path) -> Any:
+        seen.append(list(warnings.filters) == before)
+        return opened(path)
+
+    monkeypatch.setattr(Image, "open", watched)
+    load_dataset(f"{photos}#all")
+    assert {True} == set(seen)
 
 
 def test_packed(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
