@@ -84,10 +84,12 @@ def _compare(archive: Archive, options: argparse.Namespace) -> int:
 
 def _line(run: RunRecord, answered: int) -> str:
     """Describe a run in a line."""
+    from pytest_tinyml.report.terminal import verdict  # noqa: PLC0415
+
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
     known = run.verdict or run.facts
     model = f"model {run.key.model_sha256[:12]}" if known is None else known["model"]["name"]
-    ended = "ended before its verdict" if run.verdict is None else "passed" if run.verdict["passed"] else "FAILED"
+    ended = "ended before its verdict" if run.verdict is None else verdict(run.verdict)
     if run.finished is None:
         ended += ", unfinished"
     return f"{run.id:>5}  {when}  {model} on {run.key.board}, {answered:,} of {run.key.samples:,}: {ended}"

@@ -352,6 +352,23 @@ def test_every_run_has_its_own_boards_and_events(open_tab: OpenTab, serve: Calla
     assert "nothing to draw yet" in words(tab, "#curves")
 
 
+def test_a_session_that_ends_before_its_runs(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
+    """A run that was on its way is not said to go on, nor one that never began to wait for its turn."""
+    first, second = MadeRun(40, name="native", flips=0), MadeRun(40, name="tflm", flips=0)
+    first.start()
+    first.answer(10)
+    server = serve(first, second)
+    tab = open_tab(server.url)
+    wait(tab, "#word", "25 %")
+    server.close("interrupted")
+    wait(tab, "#word", "Not finished")
+    assert "session over: interrupted" == words(tab, "#line-text")
+    assert "10 of 40 samples answered when the session ended." == words(tab, "#lead")
+    tab.page.locator("#runs a").nth(1).click()
+    wait(tab, "#word", "Not run")
+    assert [] == tab.errors
+
+
 def test_a_page_that_nobody_sees(open_tab: OpenTab, serve: Callable[..., LiveServer]) -> None:
     """A tab in the background is given no frames, but how far the run is stands on the tab itself."""
     from playwright.sync_api import expect

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pytest_tinyml.report.live import LiveServer
 from tests.projects import OWN, end_session, output, refusal
 
 if TYPE_CHECKING:
@@ -113,15 +114,22 @@ def test_without_the_option_there_is_no_page(project: Project) -> None:
     assert "live page" not in output(project.run("--tinyml-live", *OWN, "--collect-only"))
 
 
-def test_a_session_that_is_refused_closes_its_page(project: Project) -> None:
-    """The port is free again, whatever was wrong."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    for _ in range(2):
-        result = project.run(f"--tinyml-live={port}", *OWN, "--tinyml-reference=tflmm")
-        assert 4 == result.ret
-        assert "tflmm" in output(result)
-        assert "cannot listen" not in output(result)
+def test_a_session_that_is_refused_closes_its_page(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens any more, whatever was wrong."""
+    started: list[LiveServer] = []
+    start = LiveServer.start
+
+    def note(server: LiveServer) -> None:
+        started.append(server)
+        start(server)
+
+    monkeypatch.setattr(LiveServer, "start", note)
+    result = project.run("--tinyml-live", *OWN, "--tinyml-reference=tflmm")
+    assert 4 == result.ret
+    assert "tflmm" in output(result)
+    (server,) = set(started)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), timeout=WAIT_S)
 
 
 def test_a_port_in_use_is_refused(project: Project) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pytest_tinyml.cli.report import _line
 from pytest_tinyml.report.colour import Line, Tone, painted, wants_colour
 from pytest_tinyml.report.sidebyside import comparison
 from pytest_tinyml.report.terminal import _told_once, summary
+from pytest_tinyml.stores.archive import RunRecord
 from tests.report.made import INT8, facts
 
 GATES = [
@@ -72,9 +74,10 @@ def test_the_failing_gate_first() -> None:
     ],
 )
 def test_verdict(changed: dict[str, Any], word: str, tone: Tone) -> None:
-    """The first line is the verdict in one word, and its colour."""
+    """The first line is the verdict in one word, and its colour; the list of runs has the same word."""
     first = summary(results(**changed))[0]
     assert (word, tone) == (first.text.partition(":")[0], first.tone)
+    assert f": {word}, unfinished" in _line(RunRecord.never_begun(results(**changed)), 3)
 
 
 def test_many_problems() -> None:

@@ -6,6 +6,8 @@ const PHASES = {
   running: ["Running", "running"], comparing: ["Comparing", "running"], judging: ["Judging", "running"],
   passed: ["Passed", "passed"], failed: ["Failed", "failed"], incomplete: ["Incomplete", "unfinished"],
   broken: ["The board failed", "failed"],
+  // The session has ended, and this run has not.
+  unrun: ["Not run", "waiting"], unfinished: ["Not finished", "unfinished"],
 };
 const ENDED = new Set(["passed", "failed", "incomplete", "broken"]);
 const STATES = {
@@ -123,7 +125,13 @@ function dress(old, fresh) {
 
 const section = (run, name) => sections.get(`${run}/${name}`);
 const runs = () => sections.get("session")?.runs ?? [];
-const phase = (run) => section(run, "state")?.phase ?? "waiting";
+function phase(run) {
+  const now = section(run, "state")?.phase ?? "waiting";
+  if (!sections.get("session")?.end || ENDED.has(now)) return now;
+  return now === "waiting" ? "unrun" : "unfinished";
+}
+
+const stateOf = (run) => section(run, "state") && { ...section(run, "state"), phase: phase(run) };
 const tone = (run) => (PHASES[phase(run)] ?? PHASES.waiting)[1];
 
 function chosen() {
@@ -157,6 +165,8 @@ function lead(state, facts) {
       if (state.early) return `${answered}${failed}: ${state.early}.`;
       return `${answered}${failed} and compared with ${facts?.reference ?? "the host"}. The last tests are running: ${state.test}.`;
     case "broken": return state.broken ?? "";
+    case "unrun": return "The session ended before its turn came.";
+    case "unfinished": return state.done ? `${answered}${failed} when the session ended.` : "The session ended before the first sample.";
     default: {
       const figures = [
         state.top1 && `top-1 ${percent(state.top1.value)}`,
@@ -189,7 +199,7 @@ function drawTop(run, state, facts, notes) {
       shape("path", { d: mark, fill: "none", stroke: "var(--card)", "stroke-width": "2.4", "stroke-linecap": "round", "stroke-linejoin": "round" }),
     );
   }
-  $("bar").hidden = state.phase === "waiting";
+  $("bar").hidden = ["waiting", "unrun"].includes(state.phase);
   $("bar").setAttribute("aria-valuenow", String(Math.floor(100 * part)));
   $("bar").firstElementChild.style.width = `${100 * part}%`;
   const problems = (notes?.problems ?? []).map((text) => el("li", {}, text));
@@ -384,12 +394,14 @@ function drawFlips(flips, state, facts) {
   const many = flips.count > flips.shown.length ? `, the newest ${flips.shown.length} of ${whole(flips.count)}` : "";
   say("flips-note", `Samples for which board and ${facts?.reference ?? "host"} give different labels${many}.`);
   if (flips.count) drawAnswers("flips", flips.shown, "flips");
+  // They follow the figures.
+  else if (state.agreement && state.agreement.part < state.agreement.whole) fill($("flips"));
   else nothing("flips", state.compared ? `None among the ${whole(state.compared)} that were compared.` : "None: nothing was compared yet.");
 }
 
 function drawRecent(recent, state) {
   if (recent.length) drawAnswers("recent", recent, "recent");
-  else fill($("recent"), el("p", { class: "soft" }, state.done ? "None in this session." : "None yet."));
+  else fill($("recent"), el("p", { class: "soft" }, state.done && state.done === state.resumed ? "None in this session." : "None yet."));
 }
 
 function drawEvents(notes) {
@@ -421,7 +433,8 @@ function draw() {
   const all = dirty.has("session") || run !== drawn;
   const changed = (...names) => all || names.some((name) => dirty.has(`${run}/${name}`));
   const session = sections.get("session");
-  const [state, facts, notes] = ["state", "facts", "notes"].map((name) => section(run, name));
+  const [facts, notes] = ["facts", "notes"].map((name) => section(run, name));
+  const state = stateOf(run);
   if (session) say("session", session.title);
   drawRuns(run);
   $("main").hidden = !state;
@@ -461,7 +474,7 @@ function take(event, fresh) {
   schedule();
   // A page that nobody sees is given no frames, but its tab is seen.
   const run = chosen();
-  if (document.hidden && section(run, "state")) drawTab(section(run, "state"), section(run, "facts"));
+  if (document.hidden && stateOf(run)) drawTab(stateOf(run), section(run, "facts"));
 }
 
 function line(kind, text) {
