@@ -61,10 +61,11 @@ class Part:
     def missing(self) -> list[Missing]:
         """Say what this computer lacks to build its firmware."""
         lacking: list[Missing] = []
-        if all(toolchain.missing() for toolchain in self.toolchains):
-            first = self.toolchains[0]
+        first = self.toolchains[0]
+        compiler = first.lacking()
+        if compiler is not None and all(toolchain.missing() for toolchain in self.toolchains[1:]):
             others = "".join(f" (or: {other.install})" for other in self.toolchains[1:])
-            lacking.append(Missing(what=" ".join(first.command), install=first.install + others))
+            lacking.append(Missing(what=compiler, install=first.install + others))
         for find in (firmware.find_cmake, firmware.find_generator):
             try:
                 find()

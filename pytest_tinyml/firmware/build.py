@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 STEP_TIMEOUT_S: Final = 600.0
 LOG: Final = "build.log"
 _COMPILER: Final = re.compile(r"\b(gcc|clang) version ([0-9.]+)")
+# CMake says on the next line what is wrong.
 _FIRST_ERROR: Final = re.compile(
-    r"^.*(?:\berror:|undefined reference|undefined symbol|multiple definition|cannot find|CMake Error).*$",
+    r"^CMake Error.*:\n+.+$"
+    r"|^.*(?:\berror:|undefined reference|undefined symbol|multiple definition|cannot find|CMake Error).*$",
     re.MULTILINE,
 )
 
@@ -31,8 +33,23 @@ _FIRST_ERROR: Final = re.compile(
 @cache
 def compiler_version(compiler: tuple[str, ...]) -> str:
     """Return the compiler's own description of itself, target included."""
-    done = subprocess.run([*compiler, "-v"], capture_output=True, text=True, timeout=60, check=False)
+    # Part of the firmware's identity, so not in the user's language.
+    done = subprocess.run(
+        [*compiler, "-v"], capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
     return done.stderr
+
+
+def gcc_version(path: str) -> tuple[int, int] | None:
+    """Return the version of the GCC at a path; None of anything else."""
+    try:
+        found = _COMPILER.search(compiler_version((path,)))
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if found is None or found[1] != "gcc":
+        return None
+    major, minor, *_ = (*map(int, filter(None, found[2].split("."))), 0)
+    return major, minor
 
 
 def compiler_name(compiler: tuple[str, ...]) -> str:
@@ -88,7 +105,7 @@ def first_error(output: str) -> str:
     """Return the line of a tool's output that says what is wrong."""
     found = _FIRST_ERROR.search(output)
     lines = output.strip().splitlines()
-    return found.group().strip() if found else (lines[-1] if lines else "no output")
+    return " ".join(found.group().split()) if found else (lines[-1] if lines else "no output")
 
 
 def run_step(step: Sequence[str], cwd: Path | None = None, *, limit_s: float = STEP_TIMEOUT_S) -> tuple[int, str]:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from pytest_tinyml import __version__
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import BuildError, DoesNotFitError, MissingToolError
-from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first_error, kept, run_step
+from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first_error, gcc_version, kept, run_step
 from pytest_tinyml.firmware.image import Firmware, Region, memory_use, regions, sections_by_memory, symbol_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+OLDEST_GCC: Final = (8, 0)
+"""The first with -ffile-prefix-map, by which the same sources give the same bytes in any folder."""
 _PROGRAM: Final = "firmware.elf"
 _MAP: Final = "firmware.map"
 _FRAMES: Final = "frames.txt"
@@ -49,10 +51,22 @@ class Toolchain:
     package: str | None = None
 
     def missing(self) -> bool:
-        """Whether this computer lacks it."""
+        """Whether this computer lacks it, or has one that is too old."""
+        return self.lacking() is not None
+
+    def lacking(self) -> str | None:
+        """Return the name of what this computer lacks, with the version if there is one that is too old."""
+        name = " ".join(self.command)
         if self.package is not None:
-            return not _importable(self.package)
-        return shutil.which(self.command[0]) is None
+            return None if _importable(self.package) else name
+        path = shutil.which(self.command[0])
+        if path is None:
+            return name
+        version = gcc_version(path)
+        if version is None or version >= OLDEST_GCC:
+            return None
+        oldest, have = (".".join(map(str, number)) for number in (OLDEST_GCC, version))
+        return f"{name} {oldest} or later (this is {have})"
 
 
 ARM_GCC: Final = Toolchain(
@@ -141,9 +155,9 @@ def build_emulated(wanted: EmulatedBuild) -> Firmware:
         BuildError: it does not compile; with the first error and the log's path.
         UsageError: the cache folder cannot be written.
     """
-    if wanted.toolchain.missing():
-        tool = wanted.toolchain
-        _raise_missing(" ".join(tool.command), f"building firmware for {wanted.port}", tool.install)
+    lacking = wanted.toolchain.lacking()
+    if lacking is not None:
+        _raise_missing(lacking, f"building firmware for {wanted.port}", wanted.toolchain.install)
     root = assets_dir("firmware")
     digest = _digest(root, wanted)
     entry = kept(digest, _PROGRAM, lambda work: _compile(work, root, wanted, digest))

@@ -13,10 +13,11 @@ import pytest
 
 from pytest_tinyml import firmware
 from pytest_tinyml.boards import emulator
+from pytest_tinyml.boards.base import BoardRequest
 from pytest_tinyml.campaign.listwork import ListWork
 from pytest_tinyml.campaign.samples import SampleEncoder
 from pytest_tinyml.contractsetup import cached_dataset, cached_model
-from pytest_tinyml.errors import DoesNotFitError, UnknownNameError
+from pytest_tinyml.errors import DoesNotFitError, MissingToolError, UnknownNameError
 from pytest_tinyml.records import Clock
 from tests.boards.emulated import KINDS, both, make, need_board
 from tests.unit.tflite_models import Builder, convolution, dense, keras_flatten, pool, record
@@ -129,6 +130,21 @@ def test_an_old_emulator_is_refused(
     else:
         assert len(whats) == 1
         assert re.match(expected, whats[0])
+
+
+def test_an_old_compiler_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it stumbles over an option that it does not know; by the list of what is missing, and by a build."""
+    program = tmp_path / "xtensa-lx106-elf-gcc"
+    program.write_text("#!/bin/sh\necho 'gcc version 5.2.0 (crosstool-NG)' >&2\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    kind = KINDS["qemu-xtensa"]
+    expected = "xtensa-lx106-elf-gcc 8.0 or later (this is 5.2)"
+    installs = {item.what: item.install for item in kind.missing()}
+    assert installs[expected] == "sudo apt-get install gcc-xtensa-lx106"
+    board = kind.create(BoardRequest(model=cached_model("s1-ptq"), work_dir=tmp_path))
+    with pytest.raises(MissingToolError, match=re.escape(expected)):
+        board.prepare()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from pytest_tinyml import firmware, paths
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import BuildError, MissingToolError, UsageError
+from pytest_tinyml.firmware import build
 from tests.firmware.tools import need
 
 NULL_ENGINE = sorted((assets_dir("firmware") / "engines" / "null").glob("*.c"))
@@ -104,6 +105,35 @@ def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "nocc -m32")
     with pytest.raises(MissingToolError, match="CC='nocc -m32'"):
         firmware.find_compiler()
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (
+            "-- x\nCMake Error at CMakeLists.txt:5 (project):\n  CMake 3.18 or higher is required.  You have 3.13\n\n--\n",
+            "CMake Error at CMakeLists.txt:5 (project): CMake 3.18 or higher is required. You have 3.13",
+        ),
+        ("CMake Error: no such file\nmore\n", "CMake Error: no such file"),
+        ("a.c: In function 'f':\na.c:1:2: error: no\na.c:2:2: error: neither\n", "a.c:1:2: error: no"),
+        ("nothing that\nwe know\n", "we know"),
+        ("", "no output"),
+    ],
+)
+def test_the_line_that_says_what_is_wrong(output: str, expected: str) -> None:
+    """The first error of a compiler, a linker or CMake, which needs two lines for it."""
+    assert expected == build.first_error(output)
+
+
+def test_the_users_language_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler's words on itself are part of the identity, so they are asked for in one language."""
+    program = tmp_path / "gcc"
+    program.write_text('#!/bin/sh\necho "locale $LC_ALL, gcc version 12.2.0 (Debian)" >&2\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert build.compiler_version((str(program),)).startswith("locale C,")
+    assert build.gcc_version(str(program)) == (12, 2)
+    assert build.gcc_version(str(tmp_path / "no-such")) is None
 
 
 def test_cc_may_have_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
