@@ -111,7 +111,7 @@ def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("output", "expected"),
     [
         (
-            "-- x\nCMake Error at CMakeLists.txt:5 (project):\n  CMake 3.18 or higher is required.  You have 3.13\n\n--",
+            "--\nCMake Error at CMakeLists.txt:5 (project):\n  CMake 3.18 or higher is required.  You have 3.13\n\n--",
             "CMake Error at CMakeLists.txt:5 (project): CMake 3.18 or higher is required. You have 3.13",
         ),
         ("CMake Error: no such file\nmore\n", "CMake Error: no such file"),
