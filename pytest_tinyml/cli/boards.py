@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tinyml.boards.boardmap import FILE, BoardMap, read_board_map
 from pytest_tinyml.boards.registry import Registry, registered
+from pytest_tinyml.cli.planning import add_desk_option, read_desk
 from pytest_tinyml.cli.screen import missing_lines, together, wrapped
 
 if TYPE_CHECKING:
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Declare the command."""
     command = commands.add_parser("boards", help="list the boards, and what each lacks on this computer")
-    command.add_argument(
-        "--boards", metavar="FILE", type=Path, help=f"boards of a desk by name (default: {FILE} of this folder, if any)"
-    )
+    add_desk_option(command)
     command.set_defaults(action=run)
 
 
@@ -33,14 +30,11 @@ def run(options: argparse.Namespace) -> None:
         UsageError: the file of boards cannot be used.
     """
     registry = registered(Registry())
-    path = options.boards or Path(FILE)
-    desk = BoardMap()
-    if options.boards is not None or path.is_file():
-        desk = read_board_map(path, registry.names())
-        # Kinds that only the file knows are listed with the others.
-        for board in desk.boards:
-            if board.connected:
-                desk.kind(board.id, registry)
+    desk = read_desk(options, registry)
+    # Kinds that only the file knows are listed with the others.
+    for board in desk.boards:
+        if board.connected:
+            desk.kind(board.id, registry)
     width = max(len(name) for name in registry.names())
     for name in registry.names():
         kind = registry.get(name)

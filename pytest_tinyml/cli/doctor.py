@@ -17,6 +17,7 @@ from pytest_tinyml import __version__
 from pytest_tinyml.boards.base import has_device, missing_for
 from pytest_tinyml.boards.registry import Registry, registered
 from pytest_tinyml.cli.device import add_options, given
+from pytest_tinyml.cli.planning import add_desk_option, read_desk
 from pytest_tinyml.cli.screen import missing_lines, tell, together, wrapped
 from pytest_tinyml.errors import BoardError, TinymlError
 from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pytest_tinyml.boards.base import BoardKind
+    from pytest_tinyml.boards.boardmap import BoardMap
 
 PACKAGES: Final = (
     *("pytest", "numpy", "tflite-micro", "ai-edge-litert", "bakenn"),
@@ -54,10 +55,9 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     command = commands.add_parser(
         "doctor", help=f"check what is installed, and run {SAMPLES} samples on every board that is ready"
     )
-    command.add_argument(
-        "boards", metavar="BOARD", nargs="*", help="check only these; what they lack is then a failure"
-    )
+    command.add_argument("names", metavar="BOARD", nargs="*", help="check only these; what they lack is then a failure")
     command.add_argument("--all", action="store_true", help="a board that is not ready is a failure, too")
+    add_desk_option(command)
     add_options(command)
     command.set_defaults(action=run)
 
@@ -67,16 +67,17 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         UnknownNameError: there is no board of a name that was given.
-        UsageError: a port was given, but no board that has one.
+        UsageError: a port was given, but no board that has one; or the file of boards cannot be used.
     """
     registry = registered(Registry())
-    kinds = [registry.get(name) for name in dict.fromkeys(options.boards) or registry.names()]
-    device = given(options, kinds if options.boards else [])
+    desk = read_desk(options, registry)
+    kinds = {name: desk.kind(name, registry) for name in options.names or registry.names()}
+    device = given(options, list(kinds.values()) if options.names else [])
     failures = _environment() + _cache() + _assets()
     counts = {"ok": 0, "FAIL": failures, "-": 0}
-    for kind in kinds:
+    for name, kind in kinds.items():
         its = device if has_device(kind) else {}
-        counts[_board(kind, registry, its, named=bool(options.boards), everything=options.all)] += 1
+        counts[_board(name, registry, desk, its, named=bool(options.names), everything=options.all)] += 1
     print(f"boards: {counts['ok']} ok, {counts['FAIL'] - failures} failed, {counts['-']} not checked")
     return 1 if counts["FAIL"] else 0
 
@@ -157,32 +158,41 @@ def _assets() -> int:
     return failures
 
 
-def _board(kind: BoardKind, registry: Registry, device: Mapping[str, str], *, named: bool, everything: bool) -> str:
+def _board(
+    name: str, registry: Registry, desk: BoardMap, device: Mapping[str, str], *, named: bool, everything: bool
+) -> str:
     """Check one board, say what was found, and return its mark."""
+    kind = desk.kind(name, registry)
     if kind.hardware and not named:
-        _say("-", f"{kind.name}: a real board, only checked when it is named (tinyml doctor {kind.name})")
+        _say("-", f"{name}: a real board, only checked when it is named (tinyml doctor {name})")
         return "-"
     if not getattr(kind, "verifiable", True):
-        _say("-", f"{kind.name}: cannot be asked what it runs, so only a run can try it")
+        _say("-", f"{name}: cannot be asked what it runs, so only a run can try it")
         return "-"
     if sys.stdout.isatty():
         # A first build takes a while; the line that says how it went replaces this one.
-        print(f"{'...':<{_WIDTH}}{kind.name}", end="\r", flush=True)
+        print(f"{'...':<{_WIDTH}}{name}", end="\r", flush=True)
     try:
-        missing = missing_for(kind, device)
+        missing = missing_for(kind, {**_device(desk, name), **device})
         if missing:
             mark = "FAIL" if named or everything else "-"
-            _say(mark, f"{kind.name}: not ready")
+            _say(mark, f"{name}: not ready")
             print("\n".join(missing_lines(missing, indent=_SECTION)))
             return mark
-        mark, text = _trial(kind, registry, device)
+        mark, text = _trial(name, registry, desk, device)
     except Exception as error:  # noqa: BLE001 - boards may be somebody else's code, and the next one's turn comes anyway
-        _say("FAIL", f"{kind.name}: {type(error).__name__}: {_brief(error)}")
+        _say("FAIL", f"{name}: {type(error).__name__}: {_brief(error)}")
         for line in error.console_tail[-_TAIL:] if isinstance(error, BoardError) else ():
             print(f"{_SECTION}  {line}")
         return "FAIL"
-    _say(mark, f"{kind.name}: {text}")
+    _say(mark, f"{name}: {text}")
     return mark
+
+
+def _device(desk: BoardMap, name: str) -> Mapping[str, str]:
+    """Return where the file says that a board is."""
+    board = desk.get(name)
+    return {} if board is None else board.device
 
 
 def _brief(error: Exception) -> str:
@@ -190,7 +200,7 @@ def _brief(error: Exception) -> str:
     return error.message if isinstance(error, BoardError) else str(error)
 
 
-def _trial(kind: BoardKind, registry: Registry, device: Mapping[str, str]) -> tuple[str, str]:
+def _trial(name: str, registry: Registry, desk: BoardMap, device: Mapping[str, str]) -> tuple[str, str]:
     """Run samples on a board: the mark, and what to say."""
     from pytest_tinyml.campaign.plan import make_plans  # noqa: PLC0415 - not needed to print a help text
     from pytest_tinyml.campaign.trial import try_board  # noqa: PLC0415
@@ -198,12 +208,13 @@ def _trial(kind: BoardKind, registry: Registry, device: Mapping[str, str]) -> tu
 
     (plan,) = make_plans(
         registry,
-        boards=[kind.name],
+        boards=[name],
         model=MODEL,
         dataset=DATA,
         reference="tflm" if tflm_available() else "litert",
         limit=SAMPLES,
         device=device,
+        desk=desk,
     )
     with tempfile.TemporaryDirectory(prefix="tinyml-doctor-") as scratch:
         trial = try_board(replace(plan, say=tell), Path(scratch))

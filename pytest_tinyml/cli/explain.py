@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_tinyml.cli.device import add_options, given
+from pytest_tinyml.cli.planning import add_options, make_plan, read_desk
 from pytest_tinyml.cli.screen import tell, wrapped
 from pytest_tinyml.errors import UsageError
 
@@ -31,24 +31,11 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
         "explain", help="find the first operator whose output differs from the host's, or what each operator costs"
     )
     command.add_argument("model", help="name of the zoo (tinyml models list) or a model file")
-    command.add_argument("--board", default="native", help="default: native")
-    command.add_argument("--dataset", default="mnist-28k", help="default: mnist-28k")
     command.add_argument(
         "--limit", type=int, default=200, metavar="N", help="look at the first N samples (default: 200)"
     )
     command.add_argument(
-        "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
-    )
-    command.add_argument("--task", help="classification or regression (default: the model's card, or classification)")
-    command.add_argument(
-        "--reference", help="what the board is compared with (default: tflm, or espdl for .espdl models)"
-    )
-    command.add_argument("--link", metavar="NAME", help="how samples travel (default: the board's first)")
-    command.add_argument(
         "--clock", metavar="NAME", help="with --operators (default: instructions where the board can count them)"
-    )
-    command.add_argument(
-        "--option", action="append", default=[], metavar="KEY=VALUE", help="a setting of the board; may be repeated"
     )
     command.add_argument("--operators", action="store_true", help="measure each operator, and look for no difference")
     command.add_argument(
@@ -62,43 +49,21 @@ def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
 def run(options: argparse.Namespace) -> int:
     """Explain or measure; returns 1 if something differs, or could not be measured."""
     from pytest_tinyml.boards.registry import Registry, registered  # noqa: PLC0415 - not needed for a help text
-    from pytest_tinyml.campaign.plan import make_plans  # noqa: PLC0415
 
     if options.limit < 1 or not 0.0 < options.timeout < float("inf"):
         raise UsageError("--limit and --timeout must be positive")
     registry = registered(Registry())
-    kind = registry.get(options.board)
+    desk = read_desk(options, registry)
     clock = options.clock
-    if clock is None and options.operators and _INSTRUCTIONS in kind.clocks:
+    if clock is None and options.operators and _INSTRUCTIONS in desk.kind(options.board, registry).clocks:
         clock = _INSTRUCTIONS
-    (plan,) = make_plans(
-        registry,
-        boards=[options.board],
-        model=options.model,
-        dataset=options.dataset,
-        reference=options.reference,
-        preprocess=options.preprocess,
-        task=options.task,
-        limit=options.limit,
-        link=options.link,
-        clock=clock,
-        options=_pairs(options.option),
-        device=given(options, [kind]),
-    )
+    plan = make_plan(options, registry, desk, limit=options.limit, clock=clock)
     if not plan.canaried:
         msg = f"board {plan.name!r} takes no single samples, so no experiment can be made with it"
         raise UsageError(msg)
     with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
         action = _operators if options.operators else _cause
         return action(replace(plan, say=tell), Path(scratch), options)
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if not all(key and value for key, value in pairs.items()):
-        msg = f"--option: {' '.join(texts)!r} is not KEY=VALUE"
-        raise UsageError(msg)
-    return pairs
 
 
 def _quiet(text: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tinyml.cli.device import add_options, given
+from pytest_tinyml.cli.planning import add_options, make_plan, read_desk
 from pytest_tinyml.cli.screen import tell
 from pytest_tinyml.errors import UsageError
 
@@ -25,17 +25,8 @@ _BAR = 40
 def add(commands: Any) -> None:  # noqa: ANN401 - argparse's own type is private
     """Declare the command."""
     command = commands.add_parser("predict", help="run one sample on a board and show it")
-    command.add_argument("--board", default="native", help="default: native")
     command.add_argument("--model", default="s0-ptq", help="name of the zoo or a .tflite file (default: s0-ptq)")
-    command.add_argument("--dataset", default="mnist-28k", help="default: mnist-28k")
     command.add_argument("--index", type=int, default=0, metavar="N", help="0-based id of the sample (default: 0)")
-    command.add_argument(
-        "--preprocess", metavar="SPEC", help="scale:DIVISOR, l2axis1 or none (default: the model's card)"
-    )
-    command.add_argument("--task", help="classification or regression (default: the model's card, or classification)")
-    command.add_argument(
-        "--reference", help="what the board is compared with (default: tflm, or espdl for .espdl models)"
-    )
     add_options(command)
     command.set_defaults(action=run)
 
@@ -45,21 +36,12 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np  # noqa: PLC0415 - not needed to print a help text
 
     from pytest_tinyml.boards.registry import Registry, registered  # noqa: PLC0415
-    from pytest_tinyml.campaign.plan import make_campaign, make_plans  # noqa: PLC0415
+    from pytest_tinyml.campaign.plan import make_campaign  # noqa: PLC0415
     from pytest_tinyml.campaign.samples import truth_of  # noqa: PLC0415
     from pytest_tinyml.verdict.metrics import dequantize  # noqa: PLC0415
 
     registry = registered(Registry())
-    (plan,) = make_plans(
-        registry,
-        boards=[options.board],
-        model=options.model,
-        dataset=options.dataset,
-        reference=options.reference,
-        preprocess=options.preprocess,
-        task=options.task,
-        device=given(options, [registry.get(options.board)]),
-    )
+    plan = make_plan(options, registry, read_desk(options, registry))
     if not 0 <= options.index < len(plan.dataset):
         msg = f"--index {options.index}: {plan.dataset.name} has samples 0 to {len(plan.dataset) - 1}"
         raise UsageError(msg)
