@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 DESKTOP: Final = 1280
 PHONE: Final = 390
-TIMEOUT_MS: Final = 20_000
+TIMEOUT_MS: Final = 60_000
+"""Only ends what hangs: on a busy machine Chromium takes many times as long to start as else."""
 # Nothing but the page: no process of its own for graphics, no contact with Chromium's makers.
 _FLAGS: Final = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -64,8 +63,9 @@ def until(tab: Tab, percent: int) -> None:
 
 
 def over(tab: Tab) -> None:
-    """Wait for the end of a session."""
+    """Wait for the end of a session, and until the last of it is drawn, which is with the next frame."""
     tab.page.locator("#line-text").filter(has_text="session over").wait_for(timeout=_WAIT_MS)
+    tab.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def shoot_live(browser: Browser, project: Path, save: Callable[[Tab, str], None]) -> None:
@@ -90,6 +90,4 @@ def shoot_live(browser: Browser, project: Path, save: Callable[[Tab, str], None]
         tab_of(browser, url, width=DESKTOP, scheme="dark") as dark,
     ):
         over(dark)
-        # The last of it is drawn with the next frame.
-        time.sleep(0.2)
         save(dark, "live-failed")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("browser")
 PERIOD_S: Final = 0.05
-WAIT_MS: Final = 15_000
+WAIT_MS: Final = 60_000
 HOSTILE: Final = "<img src=x onerror=alert(1)><script>document.title='taken'</script>"
 
 

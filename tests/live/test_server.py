@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PERIOD_S = 0.02
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture
