@@ -15,7 +15,7 @@ from pytest_tinyml.stores.models import load_model
 if TYPE_CHECKING:
     from pathlib import Path
 
-_END_S = 5.0
+_END_S = 60.0
 
 
 def program_of(model: str) -> Path:

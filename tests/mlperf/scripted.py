@@ -38,7 +38,7 @@ class ScriptedDevice:
     def __exit__(self, *unused: object) -> None:
         """Hang up."""
         self.link.close()
-        self._thread.join(5)
+        self._thread.join(60)
         self._theirs.close()
 
     def usual(self, command: str) -> str:
