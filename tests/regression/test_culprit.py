@@ -104,7 +104,7 @@ def explain(tmp_path: Path) -> Explain:
     """Run the network on a board that a function makes, and explain what differs."""
 
     def run(
-        make: Callable[[Any], Any], *, seen: Symptom | None = None, limit_s: float = 120.0, **more: Any
+        make: Callable[[Any], Any], *, seen: Symptom | None = None, limit_s: float = 600.0, **more: Any
     ) -> Explanation:
         plan = _plan(tmp_path, make, **more)
         shown = seen

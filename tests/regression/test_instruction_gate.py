@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 RUN: Final = (
     *("--tinyml-model=s1-ptq", "--tinyml-limit=40", "--tinyml-clock=instructions", "--tinyml-compare"),
     *("--tinyml-fail-on=instructions:0.5%", "--tinyml-fail-on=top1:0pp"),
+    # Each operator is built and counted, however slow this computer is.
+    "--tinyml-explain-timeout=600",
 )
 
 

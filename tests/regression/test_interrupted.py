@@ -116,8 +116,9 @@ def test_report_that_cannot_be_written(project: Project, how: str, *, terminal: 
 
 def test_second_session_on_the_same_run(project: Project) -> None:
     """Two sessions cannot work on one run: the second says which process has it, and the first goes on."""
-    process = project.spawn(*SLOW)
-    wait_until(lambda: project.answers() >= 100, 120.0, process)
+    # Half a minute: meanwhile the second session has to come as far as the journal.
+    process = project.spawn(*SLOW[:-1], "--tinyml-option=fault=slow=5000")
+    wait_until(lambda: project.answers() >= 20, 120.0, process)
     result = project.run(*S1, "--tinyml-limit=6000", "--tinyml-report=other")
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] == 1

@@ -43,6 +43,7 @@ MODEL: Final = ("--tinyml-model=m.tflite", "--tinyml-preprocess=scale:255", "--t
 PLANTED: Final = ("--board=planted", *MODEL)
 TFLM: Final = ("--board=tflm", *MODEL)
 EMULATED: Final = ("--board=qemu-stm32f405", *MODEL, "--tinyml-limit=20", "--tinyml-clock=instructions")
+EXPLAIN: Final = ("--tinyml-explain=auto", "--tinyml-explain-timeout=600")
 GATES: Final = tuple(
     f"--tinyml-fail-on={gate}"
     for gate in ("top1:0.2pp", "agreement:0.1pp", "flips:10", "arena:1%", "flash:2%", "latency_p50:5%")
@@ -158,7 +159,7 @@ def test_regression(project: Project, name: str) -> None:
     if case.change is not None:
         case.change(project)
     project.pytester.makeconftest(CONFTEST.replace("{board}", case.board))
-    after = project.run(*case.run, *case.options, "--tinyml-compare=main", "--tinyml-explain=auto", *GATES)
+    after = project.run(*case.run, *case.options, "--tinyml-compare=main", *EXPLAIN, *GATES)
     if name == "stale baseline":
         assert refusal(after).startswith(case.says)
         return

@@ -38,7 +38,7 @@ BATCH = 100
 def take_time(sample: int) -> None:
     """Let an inference take long enough to be stopped."""
     del sample
-    time.sleep(0.0005)
+    time.sleep(0.001)
 
 
 def SlowBoard(**parts: Any) -> FakeBoard:  # noqa: N802 - stands for the class
