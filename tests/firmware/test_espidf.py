@@ -176,6 +176,7 @@ function(idf_component_register)
   cmake_parse_arguments(a "" "" "SRCS;INCLUDE_DIRS;PRIV_INCLUDE_DIRS;PRIV_REQUIRES" ${ARGN})
   get_filename_component(name ${CMAKE_CURRENT_LIST_DIR} NAME)
   add_library(${name} OBJECT ${a_SRCS})
+  file(WRITE ${CMAKE_BINARY_DIR}/${name}.requires "${a_PRIV_REQUIRES}")
   set(COMPONENT_LIB ${name} PARENT_SCOPE)
 endfunction()
 macro(project)
@@ -242,6 +243,16 @@ def test_the_build_folder_says_what_is_built(tmp_path: Path) -> None:
     assert 4 == len({digest, *(each["firmware_sha256"] for each in (cycles, changed, other))})
     given = configure(tmp_path, APPS / "esp32cam", made.folder, TML_FIRMWARE_SHA256="ab" * 32)
     assert "ab" * 32 == given["firmware_sha256"]
+
+
+@pytest.mark.parametrize(("there", "expected"), [((), "driver"), (("driver", "esp_driver_uart"), "esp_driver_uart")])
+def test_the_uart_is_required_from_where_it_is(there: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    """In `driver` up to ESP-IDF 5.2; in a component of its own since, which 6.0 does not find through `driver`."""
+    for name in there:
+        (tmp_path / "idf" / "components" / name).mkdir(parents=True)
+    configure(tmp_path, APPS / "esp32cam", tflm.generate(record(keras_mlp()), tmp_path / "model", 4096).folder)
+    (found,) = tmp_path.glob("build*/main.requires")
+    assert {expected} == {"driver", "esp_driver_uart"} & set(found.read_text().split(";"))
 
 
 def test_a_network_is_a_component_of_its_own(tmp_path: Path) -> None:

@@ -22,7 +22,12 @@ set(tml_common
     ${root}/ports/espidf/port_espidf.c
     ${root}/ports/espidf/task_espidf.c)
 set(tml_common_dirs ${root}/console ${root}/core/include ${root}/ports/espidf)
-set(tml_common_requires app_update bootloader_support driver esp_psram esp_timer)
+# The UART's driver was a part of `driver`, through which ESP-IDF 6 finds it no longer.
+set(tml_uart driver)
+if(EXISTS "$ENV{IDF_PATH}/components/esp_driver_uart")
+  set(tml_uart esp_driver_uart)
+endif()
+set(tml_common_requires app_update bootloader_support ${tml_uart} esp_psram esp_timer)
 
 # Those whose link is the console's UART.
 set(tml_wired ${root}/apps/common/selftest.c ${root}/apps/espidf/wired_main.c ${root}/apps/wired/wired.c

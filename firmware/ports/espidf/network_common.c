@@ -1,3 +1,4 @@
+#include <esp_bit_defs.h>
 #include <esp_event.h>
 #include <esp_netif.h>
 #include <freertos/FreeRTOS.h>
