@@ -165,10 +165,15 @@ class Campaign:
             raise self.error
 
     def _answered(self, wanted: npt.NDArray[np.int64]) -> bool:
-        if self.early is not None and self.early.advance(self.run, self.reference):
+        if self.early is not None and self.early.advance(self.run, self.reference, self._doubted()):
             self._queue.stop()
             return True
         return all(int(sample) in self.run.failed for sample in wanted[~self.run.done[wanted]])
+
+    def _doubted(self) -> list[int]:
+        """Return samples that were given up, as long as it may turn out that their board dies of any."""
+        works = () if self._queue.finished else tuple(self.works.values())
+        return [sample for work in works for sample in tuple(work.given_up)]
 
     def finish(self) -> None:
         """Wait for everything, mark the run as complete, and send the canaries once more.

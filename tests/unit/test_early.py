@@ -176,6 +176,24 @@ def test_a_sample_that_fails_counts_as_wrong(journal_path: Path) -> None:
     assert expected == facts(campaign, early)["worse"]
 
 
+def test_a_board_that_dies_of_any_sample_proves_nothing(journal_path: Path) -> None:
+    """What a board gave up before it was lost is asked of another one, and does not count as wrong meanwhile."""
+
+    def die(sample: int) -> None:
+        time.sleep(0.02)
+        msg = f"died of {sample}"
+        error = BoardCrashedError(msg, board="dying")
+        error.running = sample
+        raise error
+
+    partner = Partner(kind="baseline", name="0001_main", classes=classes())
+    boards = SlowBoard(name="dying", before=die), SlowBoard(batch=BATCH)
+    campaign, early = make_campaign(journal_path, *boards, partner=partner, spec=SequentialSpec(delta=0.003))
+    run(campaign)
+    assert ({"dying"}, {}) == (campaign.bench.lost, campaign.run.failed)
+    assert (0, "no regression") == (early.counts[0], facts(campaign, early)["verdict"])
+
+
 def make_order() -> npt.NDArray[np.int64]:
     """Return the order of seed 0."""
     return EarlyStop(SequentialSpec(), HOST, samples=N, labels=None, output=MODEL.output).order
