@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ BANNER: Final = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x%x (%s),boot:0x%x (%s)\r
 POWER_ON: Final = (0x1, b"POWERON_RESET")
 SOFTWARE: Final = (0xC, b"SW_CPU_RESET")
 _SERVER: Final = re.compile(rb"tinyml server (\S+) (\d+) (.*)", re.DOTALL)
-_END_S: Final = 5.0
+_END_S: Final = 60.0
 ROM_BAUD: Final = 115_200
 
 
@@ -167,12 +168,24 @@ class Twin:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self._client is not None:
+            if self._occupied():
                 client.close()  # one at a time, as with a device file that is locked
                 continue
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client = client
             threading.Thread(target=self._serve, args=(client,), name="twin client", daemon=True).start()
+
+    def _occupied(self) -> bool:
+        """Return whether a client is there; until it is clear that it has not gone."""
+        while (client := self._client) is not None:
+            try:
+                client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True
+            except OSError:
+                pass  # closed by now
+            time.sleep(0.001)
+        return False
 
     def _serve(self, client: socket.socket) -> None:
         manager = self._manager = TwinPortManager(self._adapter, self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from esp_rfc2217_server.esp_port_manager import EspPortManager
@@ -37,6 +38,7 @@ class Adapter:
         self._dtr = self._rts = False
         self._enabled = True
         self._starting: threading.Timer | None = None
+        self._rises_at = 0.0
         self._lock = threading.RLock()
 
     @property
@@ -77,6 +79,10 @@ class Adapter:
 
     def _set(self, dtr: bool, rts: bool) -> None:
         with self._lock:
+            if self._starting is not None and time.monotonic() >= self._rises_at:
+                # This computer is late: the chip has looked at IO0 already, as it was until now.
+                self._starting.cancel()
+                self._rise()
             self._dtr, self._rts = dtr, rts
             if not self._wired:
                 return
@@ -88,6 +94,7 @@ class Adapter:
                 self._starting.cancel()
                 self._starting = None
             if enabled:
+                self._rises_at = time.monotonic() + RISE_S
                 self._starting = threading.Timer(RISE_S, self._start)
                 self._starting.daemon = True
                 self._starting.start()
@@ -101,8 +108,13 @@ class Adapter:
 
     def _start(self) -> None:
         with self._lock:
-            if self._enabled:
-                self._on(self._dtr and not self._rts)
+            if self._starting is threading.current_thread():
+                self._rise()
+
+    def _rise(self) -> None:
+        self._starting = None
+        if self._enabled:
+            self._on(self._dtr and not self._rts)
 
 
 class TwinPortManager(EspPortManager):  # type: ignore[misc]  # untyped

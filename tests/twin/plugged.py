@@ -14,7 +14,7 @@ from tests.twin.board import CAM, Faults, Twin, at_the_port, panic
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_END_S = 10.0
+_END_S = 60.0
 
 
 @contextmanager

@@ -164,14 +164,14 @@ def test_a_kept_network_needs_no_name(desk: Desk, flashed: Callable[[str], bytes
 OWN_TESTS = """
 def test_asks_the_board(dut):
     dut.write("tinyml status")
-    found = dut.expect(r"tinyml: ok status uptime_ms=(\\d+) network=up", timeout=10)
+    found = dut.expect(r"tinyml: ok status uptime_ms=(\\d+) network=up", timeout=60)
     assert int(found[1]) > 0
 
 
 def test_meanwhile(dut, tinyml_run):
     assert tinyml_run.everything().differing == 0
     dut.serial.hard_reset()
-    dut.expect("tinyml: ready protocol=1 board=esp32cam chip=twin", timeout=10)
+    dut.expect("tinyml: ready protocol=1 board=esp32cam chip=twin", timeout=60)
 
 
 def test_needs_no_board():

@@ -138,7 +138,7 @@ def test_qemu_dies_at_once(run: Callable[..., Outcome], programs: Path) -> None:
     assert "QEMU ended with exit code 1" in outcome.text
     assert "cannot open display" in outcome.text
     assert "Traceback" not in outcome.text
-    assert time.monotonic() - began < 60.0
+    assert time.monotonic() - began < 150.0
 
 
 def change(build: Path, name: str, **fields: Any) -> None:
@@ -202,13 +202,13 @@ def test_another_image_is_not_taken_for_the_build(run: Callable[..., Outcome], p
 OWN_TESTS = """
 def test_asks_the_board(dut):
     dut.write("tinyml status")
-    dut.expect(r"tinyml: ok status uptime_ms=\\d+ network=up address=10.0.2.15", timeout=10)
+    dut.expect(r"tinyml: ok status uptime_ms=\\d+ network=up address=10.0.2.15", timeout=60)
 
 
 def test_meanwhile(dut, tinyml_run):
     assert tinyml_run.everything().differing == 0
     dut.hard_reset()
-    dut.expect("tinyml: ready protocol=1 board=esp32-qemu chip=twin", timeout=10)
+    dut.expect("tinyml: ready protocol=1 board=esp32-qemu chip=twin", timeout=60)
 """
 
 
@@ -235,14 +235,14 @@ def test_nothing_is_left_behind(desk: Desk, programs: Path, tmp_path: Path) -> N
         *("--tinyml-model", "s1-ptq"),
         TMPDIR=str(tmp_path),
     )
-    wait_until(lambda: desk.project.answers() > 0, 60.0, process)
+    wait_until(lambda: desk.project.answers() > 0, 180.0, process)
     assert running(program) > 0
     # With what pytest-embedded has forked; QEMU is in a group of its own.
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10.0)
+    process.wait(60.0)
     assert process.stdout is not None
     process.stdout.close()
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60.0
     while running(program) > 0:
         assert time.monotonic() < deadline, "QEMU outlives pytest"
         time.sleep(0.05)

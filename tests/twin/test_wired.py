@@ -108,19 +108,19 @@ def test_from_flash_to_verdict(desk: Desk) -> None:
 OWN_TESTS = """
 def test_a_two(dut):
     dut.write("tinyml selftest")
-    dut.expect(r"tinyml: image 9 label 2\\r\\n", timeout=10)
-    shown = [float(dut.expect(rf"tinyml: class {k} (\\d\\.\\d{{4}})\\r\\n", timeout=10)[1]) for k in range(10)]
+    dut.expect(r"tinyml: image 9 label 2\\r\\n", timeout=60)
+    shown = [float(dut.expect(rf"tinyml: class {k} (\\d\\.\\d{{4}})\\r\\n", timeout=60)[1]) for k in range(10)]
     assert shown[2] == max(shown) > 0.9
     assert abs(sum(shown) - 1.0) < 0.02
-    dut.expect(r"tinyml: ok selftest images=10 right=10\\r\\n", timeout=10)
+    dut.expect(r"tinyml: ok selftest images=10 right=10\\r\\n", timeout=60)
 
 
 def test_meanwhile(dut, tinyml_run):
     assert tinyml_run.everything().differing == 0
     dut.write("tinyml status")
-    dut.expect(r"tinyml: ok status uptime_ms=\\d+ frames=\\d+ dropped=0 inferences=\\d+", timeout=10)
+    dut.expect(r"tinyml: ok status uptime_ms=\\d+ frames=\\d+ dropped=0 inferences=\\d+", timeout=60)
     dut.serial.hard_reset()
-    dut.expect("tinyml: ready protocol=1 board=esp32 chip=twin", timeout=10)
+    dut.expect("tinyml: ready protocol=1 board=esp32 chip=twin", timeout=60)
 """
 
 
