@@ -31,7 +31,8 @@ ENGINE: Final = "client"
 UNVERIFIED: Final = "the client cannot be asked what it runs"
 _ANSWERS: Final = ("scores", "labels")
 _WAIT_S: Final = 300.0
-_FAREWELL_S: Final = 2.0
+_FAREWELL_S: Final = 10.0
+"""For a client to say that it is done: over a bad network it may have to say so again."""
 _SLICE_S: Final = 0.05
 _EVERYTHING: Final = 1 << 31
 

@@ -19,7 +19,7 @@ from tflite_micro import runtime
 def main(url: str, token_file: str, model: str, *flags: str) -> int:  # noqa: C901 - flat, and read from the top
     """Predict everything."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10.0)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60.0)
     token = Path(token_file).read_text(encoding="ascii").strip()
     interpreter = runtime.Interpreter.from_file(model, arena_size=1 << 20)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SAMPLES: Final = 60
 CLIENT: Final = Path(__file__).with_name("ownclient.py")
 INVITATION: Final = re.compile(r"waiting for a client at (\S+); the token is in (\S+)")
-TIMEOUT_S: Final = 60.0
+TIMEOUT_S: Final = 240.0
 
 
 def run(project: Project, *flags: str, options: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:
