@@ -52,8 +52,8 @@ class Session:
 
     @property
     def several(self) -> bool:
-        """Whether more than one board or model was asked for, so that tests run once per each."""
-        return len(self.settings.boards) * len(self.settings.models) > 1
+        """Whether more than one board or model was asked for, so that tests run once per each; one tag can be many."""
+        return len(self.harnesses) > 1
 
     @property
     def names(self) -> list[str]:
