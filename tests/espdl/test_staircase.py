@@ -18,6 +18,8 @@ MEAN_PERCENT = {8: 1.0, 16: 0.05}
 to 0.66 with 8 bits and 0.011 with 16 (docs/explanation/espdl.md); the project that the steps come from saw 0.05."""
 SAME_CLASS = {8: 0.96, 16: 0.995}
 """Required ratio of samples with the class that float gives; measured at least 0.983 and 1.0."""
+LEARNT = 0.75
+"""Required accuracy of the integers; measured at least 0.819. A network that always says the same keeps the others."""
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -31,4 +33,4 @@ def test_step(step: int, bits: Any, tmp_path: Path, record_property: Callable[[s
     assert outcome.c_differing == 0
     assert outcome.mean_percent <= MEAN_PERCENT[bits]
     assert outcome.same_class >= SAME_CLASS[bits]
-    assert abs(outcome.accuracy[0] - outcome.accuracy[1]) <= 1 - SAME_CLASS[bits]
+    assert outcome.accuracy[1] >= LEARNT
