@@ -165,15 +165,17 @@ class Campaign:
             raise self.error
 
     def _answered(self, wanted: npt.NDArray[np.int64]) -> bool:
-        if self.early is not None and self.early.advance(self.run, self.reference, self._doubted()):
+        if self.certain():
             self._queue.stop()
             return True
         return all(int(sample) in self.run.failed for sample in wanted[~self.run.done[wanted]])
 
-    def _doubted(self) -> list[int]:
-        """Return samples that were given up, as long as it may turn out that their board dies of any."""
+    def certain(self) -> bool:
+        """Return whether there is an `early` stop that has its verdict, from what is known by now."""
+        # What a board gave up is asked of another one, if it turns out that the board dies of any sample.
         works = () if self._queue.finished else tuple(self.works.values())
-        return [sample for work in works for sample in tuple(work.given_up)]
+        doubted = [sample for work in works for sample in tuple(work.given_up)]
+        return self.early is not None and self.early.advance(self.run, self.reference, doubted)
 
     def finish(self) -> None:
         """Wait for everything, mark the run as complete, and send the canaries once more.

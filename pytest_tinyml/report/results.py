@@ -63,8 +63,7 @@ def build_results(
     comparison = None
     answered, failed, conflicts = 0, dict[int, str](), list[int]()
     if run is not None:
-        if campaign.early is not None:
-            campaign.early.advance(run, reference)
+        campaign.certain()
         answered, failed, conflicts = int(run.done.sum()), run.failed, run.conflicts()
         ids = np.flatnonzero(run.done & reference.done)
         if len(ids):

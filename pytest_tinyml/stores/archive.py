@@ -84,7 +84,7 @@ class Chunk:
         ids: int64 [n].
         board: [n, C] of the output's dtype.
         ticks: int64 [n], duration of the inference in the board's ticks.
-        boards: uint8 [n], which of `RunRecord.boards` answered.
+        boards: uint16 [n], which of `RunRecord.boards` answered.
         reference: [n, C] of the output's dtype; 0 where `compared` is false.
         compared: bool [n], the host's answer is known.
         truth: int64 [n] labels, or float64 [n, T] targets of a regression; None if there are none.
@@ -93,7 +93,7 @@ class Chunk:
     ids: npt.NDArray[np.int64]
     board: npt.NDArray[Any]
     ticks: npt.NDArray[np.int64]
-    boards: npt.NDArray[np.uint8]
+    boards: npt.NDArray[np.uint16]
     reference: npt.NDArray[Any]
     compared: npt.NDArray[np.bool_]
     truth: npt.NDArray[Any] | None
@@ -188,7 +188,7 @@ class Archive:
                 ids=ids,
                 board=np.frombuffer(b"".join(row[2] for row in rows), dtype=dtype).reshape(len(rows), elements),
                 ticks=np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows)),
-                boards=np.fromiter((places.get(row[3], 0) for row in rows), dtype=np.uint8, count=len(rows)),
+                boards=np.fromiter((places.get(row[3], 0) for row in rows), dtype=np.uint16, count=len(rows)),
                 reference=reference[ids - start],
                 compared=compared[ids - start],
                 truth=None if truth is None else truth[ids - start],

@@ -94,6 +94,16 @@ def test_chunks(journal: Journal, size: int) -> None:
         assert np.array_equal(chunk.boards, np.searchsorted(ids, chunk.ids) % 2)
 
 
+def test_many_boards(journal: Journal) -> None:
+    """Several hundred boards may have worked on a run."""
+    run = begin(journal)
+    for k in range(260):
+        answer(run, f"board#{k}", np.array([k]))
+    archive = Archive(journal)
+    (chunk,) = archive.chunks(archive.find())
+    assert list(range(260)) == chunk.boards.tolist()
+
+
 def test_a_run_that_was_killed(journal: Journal) -> None:
     """Without a verdict, the answers speak; nothing that was not answered is counted, and nothing has passed."""
     run = begin(journal)
