@@ -57,9 +57,9 @@ def cost(board: str, model: str, folder: Path) -> Cost:
         campaign.start()
         assert campaign.wait_for(range(COUNTED), 600.0)
         campaign.end_threads()
-        identity, ticks = campaign.bench.identity, float(np.median(campaign.run.ticks))
+        identity, ticks = campaign.bench.identity, int(np.median(campaign.run.ticks))
         micros = identity.clock.microseconds(ticks, identity.tick_hz)
-        time = f"{ticks:,.0f} instructions" if micros is None else f"{micros / 1000:.3f} ms here"
+        time = f"{ticks:,} instructions" if micros is None else f"{micros / 1000:.3f} ms here"
         return Cost(time=time, flash=identity.flash_bytes, arena=identity.arena_used, engine=identity.engine)
     finally:
         campaign.close()
