@@ -127,7 +127,7 @@ def test_a_device_that_dies(
     """One failure says that the device is gone and what was answered last; nothing waits for ever."""
     monkeypatch.setattr("pytest_tinyml.boards.mlperf._BACK_S", 0.3)
     with NativeDevice("s1-ptq", "--fault", "crash@100") as device:
-        result = measure(device, "--tinyml-timeout=1")
+        result = measure(device, "--tinyml-timeout=30")
     assert 1 == result.ret
     assert 83 == project.results()["metrics"]["count"]  # 16 canaries were before them
     text = output(result)
