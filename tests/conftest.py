@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import settings
 
 from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes is the machine's, whatever it is busy with.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 # Known before pytester moves HOME: what a test has built, the next one need not build again.
 CACHE: Final = cache_dir()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml.boards.base import has_device
 from pytest_tinyml.cli.device import add_options, given
+from pytest_tinyml.cli.planning import scratch
 from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,16 +99,16 @@ def run(options: argparse.Namespace) -> None:
     kind = registered(Registry()).get(options.board)
     device = given(options, [kind]) if has_device(kind) else {}
     print(f"board {kind.name}, family {family.name}, {family.bits} bits; the {family.grow} grows")
-    with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
-        search = Search(kind=kind, family=family, folder=Path(scratch), limits=dict(options.limit), report=_tell)
+    with scratch() as folder:
+        search = Search(kind=kind, family=family, folder=folder, limits=dict(options.limit), report=_tell)
         found = search.run()
-        model = family.make(found.best.size, Path(scratch))
+        model = family.make(found.best.size, folder)
         generated = sources_for(model, getattr(kind, "kernels", PORTABLE))
         print("\n".join(_summary(found, generated)))
         if options.no_run or (kind.hardware and not device):
             print("not run" if options.no_run else "not run: name the board's port with --port")
             return
-        print(try_largest(found, kind, Path(scratch), device))
+        print(try_largest(found, kind, folder, device))
 
 
 def _tell(probe: Probe) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_tinyml.cli.planning import add_options, make_plan, read_desk
+from pytest_tinyml.cli.planning import add_options, make_plan, read_desk, scratch
 from pytest_tinyml.cli.screen import tell, wrapped
 from pytest_tinyml.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from pytest_tinyml.campaign.explain import Explanation
     from pytest_tinyml.campaign.operators import Costs
@@ -61,9 +60,9 @@ def run(options: argparse.Namespace) -> int:
     if not plan.canaried:
         msg = f"board {plan.name!r} takes no single samples, so no experiment can be made with it"
         raise UsageError(msg)
-    with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
+    with scratch() as folder:
         action = _operators if options.operators else _cause
-        return action(replace(plan, say=tell), Path(scratch), options)
+        return action(replace(plan, say=tell), folder, options)
 
 
 def _quiet(text: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_tinyml.boards.boardmap import FILE, BoardMap, read_board_map
 from pytest_tinyml.cli import device
-from pytest_tinyml.errors import UsageError
+from pytest_tinyml.errors import BoardError, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from pytest_tinyml.boards.registry import Registry
     from pytest_tinyml.campaign.plan import Plan
@@ -94,6 +97,17 @@ def make_plan(
         desk=desk,
     )
     return plan
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Have a folder for boards to work in; an error does not send anybody to the log that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
+        try:
+            yield Path(folder)
+        except BoardError as error:
+            error.log_path = None  # what matters is in its tail
+            raise
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

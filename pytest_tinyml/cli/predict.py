@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_tinyml.cli.planning import add_options, make_plan, read_desk
+from pytest_tinyml.cli.planning import add_options, make_plan, read_desk, scratch
 from pytest_tinyml.cli.screen import tell
 from pytest_tinyml.errors import UsageError
 
@@ -45,8 +43,7 @@ def run(options: argparse.Namespace) -> None:
     if not 0 <= options.index < len(plan.dataset):
         msg = f"--index {options.index}: {plan.dataset.name} has samples 0 to {len(plan.dataset) - 1}"
         raise UsageError(msg)
-    with tempfile.TemporaryDirectory(prefix="tinyml-") as scratch:
-        folder = Path(scratch)
+    with scratch() as folder:
         campaign = make_campaign(
             replace(plan, say=tell), journal=folder / "journal.sqlite", work_dir=folder, timeout_s=10.0, fresh=True
         )

@@ -68,7 +68,7 @@ def test_answers_are_as_described(
     statuses: set[int] = set()
 
     # The plugin of schemathesis does not know this pytest; its strategies do without.
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=described[path][method].as_strategy(generation_mode=mode))
     def try_one(case: schemathesis.Case[Any]) -> None:
         response = case.call(headers={"Authorization": f"Bearer {server.token}"})

@@ -71,3 +71,12 @@ def test_not_connected(command: list[str], capsys: Captured) -> None:
     """A board that is not there is refused with what the file says of it."""
     assert 2 == main(command)
     assert "board 'away' is not connected, says tinyml-boards.toml: lent out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["predict", "--model", "s1"], ["explain", "s1", "--limit=5"]])
+def test_a_log_that_is_gone_is_not_named(command: list[str], capsys: Captured) -> None:
+    """The end of the console is shown; its file was in a folder that went with the command."""
+    assert 1 == main([*command, "--board=native", "--option=fault=exit@1"])
+    error = capsys.readouterr().err
+    assert error.startswith("tinyml: board 'native': ")
+    assert "console log" not in error

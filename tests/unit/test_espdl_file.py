@@ -101,7 +101,7 @@ def test_every_truncation() -> None:
             network_of(read_espdl(cut, "x"), "x")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(place=st.integers(16, len(DATA) - 1), value=st.integers(0, 255))
 def test_every_damage(place: int, value: int) -> None:
     """One wrong byte gives a network or a ModelError, never anything else."""

@@ -241,6 +241,21 @@ def test_refusals_name_the_operator(tmp_path: Path) -> None:
         read_float(record(convnet()))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("which", [1, 2], ids=["weights", "bias"])
+def test_weights_that_are_no_numbers_are_refused(value: float, which: int) -> None:
+    """What a training that diverged leaves is named before a compiler sees it."""
+    net = Builder()
+    source = net.tensor([1, 6], kind=FLOAT)
+    output = dense(net, source, 3)
+    buffer = net.tensors[net.operators[0].inputs[which]].buffer
+    constant = np.frombuffer(bytes(net.buffers[buffer].data), "<f4").copy()
+    constant[1] = value
+    net.buffers[buffer].data = np.frombuffer(constant.tobytes(), np.uint8)
+    with pytest.raises(UnsupportedOperatorError, match=r"operator 0 FULLY_CONNECTED.*not all finite"):
+        read_float(record(net.finish(source, output)))
+
+
 def test_damaged_files_are_refused() -> None:
     """Wherever a file is cut off, and whichever byte is another one, the error is one of ours."""
     data = made("all").data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_tinyml.engines.layers.emit import _literal, network_source
@@ -57,7 +57,6 @@ def networks(draw: st.DrawFn) -> Network:
     return network(sizes, steps)
 
 
-@settings(deadline=None)
 @given(networks())
 def test_what_is_needed_is_not_overwritten(net: Network) -> None:
     """Executed with memory that remembers who wrote each byte, every step finds its inputs whole."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     rates=st.tuples(st.sampled_from([0.0, 0.02, 0.2, 0.6]), st.sampled_from([0.0, 0.02, 0.2, 0.6])),
@@ -59,7 +59,7 @@ def test_no_noise_makes_a_wrong_result(
         assert end.overruns == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     to_board=st.frozensets(st.integers(4, 30), max_size=3),
     from_board=st.frozensets(st.integers(4, 30), max_size=3),
@@ -117,7 +117,7 @@ class NoisyLink:
         self._inner.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     rate=st.sampled_from([1e-4, 1e-3, 5e-3]),

@@ -170,7 +170,7 @@ def test_truncated(keep: int) -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_garbage(tail: bytes) -> None:
     """Random bytes behind the identifier are never anything but a ModelError."""
     with pytest.raises(ModelError):
@@ -178,7 +178,7 @@ def test_garbage(tail: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.integers(0, 255)), min_size=1, max_size=12))
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_overwritten_bytes(changes: list[tuple[int, int]]) -> None:
     """Overwritten bytes give a model or a ModelError, never another exception and never an endless loop."""
     data = bytearray(DATA)

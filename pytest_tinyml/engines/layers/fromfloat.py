@@ -101,7 +101,11 @@ class _Reader:
         data = self.graph.model.buffers[tensor.buffer].data
         if data is None or not len(data):
             return None
-        return np.frombuffer(np.asarray(data, dtype=np.uint8).tobytes(), dtype="<f4").reshape(self._shape(index))
+        array = np.frombuffer(np.asarray(data, dtype=np.uint8).tobytes(), dtype="<f4").reshape(self._shape(index))
+        if not np.isfinite(array).all():
+            # C has no constants for them, and a training that ended so is nothing to measure.
+            raise self._refusal("its weights are not all finite (NaN or infinity)")
+        return array
 
     def _weights(self, operator: Any, order: tuple[int, ...]) -> int:  # noqa: ANN401
         weights = self._data(int(operator.inputs[1]))
