@@ -179,7 +179,7 @@ def test_a_cable_that_stays_pulled_is_a_time_out(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(BoardTimeoutError, match="no result for 3"):
         bench.run()
-    assert time.monotonic() - began < 8.0
+    assert time.monotonic() - began < 30.0
 
 
 @pytest.mark.parametrize("seed", range(3))
