@@ -86,7 +86,8 @@ def _line(run: RunRecord, answered: int) -> str:
     """Describe a run in a line."""
     from pytest_tinyml.report.terminal import verdict  # noqa: PLC0415
 
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
+    # As in the reports: who reads a CI's journal is somewhere else.
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.started))
     known = run.verdict or run.facts
     model = f"model {run.key.model_sha256[:12]}" if known is None else known["model"]["name"]
     ended = "ended before its verdict" if run.verdict is None else verdict(run.verdict)

@@ -52,7 +52,10 @@ def test_a_killed_run(project: Project, capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("INCOMPLETE: s1-ptq on native")
     main(["report", "--journal", str(project.journal), "--list"])
-    assert f"s1-ptq on native, {answered:,} of 6,000: ended before its verdict, unfinished" in capsys.readouterr().out
+    (listed,) = capsys.readouterr().out.splitlines()
+    assert f"s1-ptq on native, {answered:,} of 6,000: ended before its verdict, unfinished" in listed
+    started = results["run"]["started"]
+    assert f" {started.replace('T', ' ').removesuffix('Z')} UTC " in listed
 
 
 @pytest.mark.parametrize(
