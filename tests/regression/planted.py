@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_tinyml.boards.base import BoardRequest
     from pytest_tinyml.engines.sources import EngineSources
     from pytest_tinyml.firmware import Firmware
-    from pytest_tinyml.records import Model, PreprocessSpec
+    from pytest_tinyml.records import Model
 
 _ARRAY = re.compile(r"(const int\w+ bknn_model_constant_\w+\[\d+\] = \{)(.*?)(\};)", re.DOTALL)
 
@@ -69,15 +69,18 @@ class StaleBoard(native.NativeBoard):
             self._firmware = current
 
 
-class OtherInputBoard(native.NativeBoard):
-    """It was built with another preprocessing than the model's card says."""
+class OtherModelBoard(native.NativeBoard):
+    """It was built for another model, or for another preprocessing, than it is asked for."""
 
-    preprocess: PreprocessSpec
+    def __init__(self, request: BoardRequest, other: Callable[[Model], Model]) -> None:
+        """Keep what makes the model that it has of the one that is asked for."""
+        super().__init__(request)
+        self._other = other
 
     def prepare(self) -> str:
-        """Build as if the card said something else."""
+        """Build as if that had been asked for."""
         asked = self.request
-        self.request = replace(asked, model=replace(asked.model, preprocess=self.preprocess))
+        self.request = replace(asked, model=self._other(asked.model))
         try:
             return super().prepare()
         finally:

@@ -18,7 +18,7 @@ from pytest_tinyml.campaign.symptom import Symptom, symptom
 from pytest_tinyml.engines.flatbuild import Builder, dense
 from pytest_tinyml.records import Dataset, PreprocessSpec
 from tests.regression.planted import (
-    OtherInputBoard,
+    OtherModelBoard,
     PlantedBoard,
     PlantedKind,
     StaleBoard,
@@ -146,13 +146,8 @@ def test_operator(name: str, explain: Explain) -> None:
 
 def test_input(explain: Explain) -> None:
     """A board that was built with another preprocessing gets a wrong input, and it is said what it does instead."""
-
-    def make(request: BoardRequest) -> NativeBoard:
-        board = OtherInputBoard(request)
-        board.preprocess = PreprocessSpec(scale=1 / 127.5, offset=-1.0)
-        return board
-
-    found = explain(make)
+    other = PreprocessSpec(scale=1 / 127.5, offset=-1.0)
+    found = explain(lambda request: OtherModelBoard(request, lambda model: replace(model, preprocess=other)))
     assert (found.cause, found.operator, found.complete) == ("input", None, True)
     assert found.text == (
         "the input tensor on the board is not what model 'net' takes (preprocessing 'scale') for 8 of 8 samples; it is "

@@ -14,89 +14,32 @@ if TYPE_CHECKING:
 
 BOARD = """
 from dataclasses import replace
-from pathlib import Path
-import re
 
-from pytest_tinyml import firmware
-from pytest_tinyml.boards import native
-from pytest_tinyml.engines import aot
+from pytest_tinyml.boards.native import NativeBoard
 from pytest_tinyml.records import PreprocessSpec
 from pytest_tinyml.stores.models import load_model
+from tests.regression.planted import OtherModelBoard, PlantedBoard, PlantedKind, StaleBoard, at_place
 
 
-class Board(native.NativeBoard):
-    {body}
-
-
-class Kind(native.NativeKind):
-    name = "planted"
-
-    def create(self, request):
-        return Board(request)
+def make(request):
+    return {made}
 
 
 def pytest_tinyml_boards(registry):
-    registry.register(Kind())
+    registry.register(PlantedKind(make))
 """
-# The generated weights are C arrays of int8, the biases of int32; one bit of one of them is flipped before the compiler
-# sees it.
-FLIPPED_BIT = r"""
-    def build(self, generated):
-        (path,) = generated.vendor_sources
-        text = path.read_text()
-        arrays = list(re.finditer(r"TYPE (\w+constant\w+)\[\d*\][^=]*= \{(.*?)\}", text, re.DOTALL))
-        assert arrays, text[:2000]
-        start, end = arrays[LAYER].span(2)
-        values = re.findall(r"-?\d+", text[start:end])
-        at = INDEX
-        values[at] = str(int(values[at]) ^ BIT)
-        path.write_text(text[:start] + ", ".join(values) + text[end:])
-        return super().build(generated)
-"""
-NOT_NORMALISED = """
-    def prepare(self):
-        card = self.request
-        self.request = replace(card, model=replace(card.model, preprocess=PreprocessSpec(kind="scale")))
-        try:
-            return super().prepare()
-        finally:
-            self.request = card
-"""
-# What was flashed is an older build; what is asked for comes from the sources.
-STALE = """
-    def prepare(self):
-        current = super().prepare()
-        build = firmware.build_native
-        firmware.build_native = lambda sources, folders: build(sources, folders, {"OLDER_BUILD": "1"})
-        try:
-            super().prepare()
-        finally:
-            firmware.build_native = build
-        return current
-"""
-SWAPPED = """
-    def prepare(self):
-        asked = self.request
-        self.request = replace(asked, model=load_model("s1-ptq"))
-        try:
-            return super().prepare()
-        finally:
-            self.request = asked
-"""
-STATE = """
-    def command(self, transport):
-        return [*super().command(transport), "--fault", "state"]
-"""
+UNITS, WEIGHTS = 10, 1280
+"""Biases and weights of the last layer of s2-ptq: no other array in its generated C has so many elements."""
 PLANTED = {
     "flipped bit": (
         # In a bias of the last layer: every sample shows it.
-        FLIPPED_BIT.replace("TYPE", "int32_t").replace("LAYER", "-1").replace("INDEX", "3").replace("BIT", "0x4000"),
+        f"PlantedBoard(request, at_place({UNITS}, 3, 0x4000))",
         "s2-ptq",
         "test_canary",
         "CanaryError: board 'native': engine differs: the input tensors are identical, but ",
     ),
     "not normalised": (
-        NOT_NORMALISED,
+        'OtherModelBoard(request, lambda model: replace(model, preprocess=PreprocessSpec(kind="scale")))',
         "s2-ptq",
         "test_canary",
         (
@@ -105,19 +48,19 @@ PLANTED = {
         ),
     ),
     "stale firmware": (
-        STALE,
+        "StaleBoard(request)",
         "s2-ptq",
         "test_identity",
         "IdentityError: board 'native': stale firmware on the board: it runs build ",
     ),
     "swapped model": (
-        SWAPPED,
+        'OtherModelBoard(request, lambda _: load_model("s1-ptq"))',
         "s2-ptq",
         "test_identity",
         "IdentityError: board 'native': wrong model on the board: it runs 's1-ptq' (",
     ),
     "state": (
-        STATE,
+        'NativeBoard(replace(request, options={"fault": "state"}))',
         "s2-ptq",
         "test_canary",
         (
@@ -131,8 +74,8 @@ PLANTED = {
 @pytest.mark.parametrize("error", PLANTED)
 def test_planted_error(project: Project, error: str) -> None:
     """The error is found before a sample of the run is spent, and its message names the cause."""
-    body, model, test, message = PLANTED[error]
-    project.pytester.makeconftest(BOARD.replace("{body}", body.strip()))
+    made, model, test, message = PLANTED[error]
+    project.pytester.makeconftest(BOARD.format(made=made))
     result = project.run("--board=planted", f"--tinyml-model={model}")
     text = output(result)
     passed = 0 if test == "test_identity" else 1
@@ -150,15 +93,14 @@ def test_planted_error(project: Project, error: str) -> None:
 
 def test_nothing_planted(project: Project) -> None:
     """The same board without a planted error passes: it is the error that is found, not the test's board."""
-    project.pytester.makeconftest(BOARD.replace("{body}", "pass"))
+    project.pytester.makeconftest(BOARD.format(made="NativeBoard(request)"))
     result = project.run("--board=planted", "--tinyml-model=s2-ptq", "--tinyml-limit=1000")
     result.assert_outcomes(passed=7)
 
 
 def test_flipped_bit_of_a_weight(project: Project) -> None:
     """A bit of one weight, which few outputs show, is found among the samples; the message names the label flips."""
-    body = FLIPPED_BIT.replace("TYPE", "int8_t").replace("LAYER", "-1").replace("INDEX", "640").replace("BIT", "0x40")
-    project.pytester.makeconftest(BOARD.replace("{body}", body.strip()))
+    project.pytester.makeconftest(BOARD.format(made=f"PlantedBoard(request, at_place({WEIGHTS}, 640, 0x40))"))
     result = project.run("--board=planted", "--tinyml-model=s2-ptq", "--tinyml-limit=1000")
     # The shard; and the accuracy, if the board is right less often than the host by more than is tolerated.
     outcomes = result.parseoutcomes()
