@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 CONFTEST: Final = """
+from dataclasses import replace
 from functools import partial
 
 from pytest_tinyml.records import PreprocessSpec
 from tests.regression import planted
 
-
-class OtherInput(planted.OtherInputBoard):
-    preprocess = PreprocessSpec(kind="scale")
+PIXELS = PreprocessSpec(kind="scale")
 
 
 def pytest_tinyml_boards(registry):
@@ -119,7 +118,7 @@ CASES: Final = {
     "swapped classes": Case(run=TFLM, change=swap_classes, says="classes 3 and 5 are swapped"),
     "wrong normalisation": Case(
         run=("--board=planted", "--tinyml-model=s2-ptq", "--tinyml-limit=400"),
-        board="OtherInput",
+        board="partial(planted.OtherModelBoard, other=lambda model: replace(model, preprocess=PIXELS))",
         cause="input",
         says="preprocessing differs",
     ),
