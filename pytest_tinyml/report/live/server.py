@@ -1,4 +1,4 @@
-"""The live page's server: a thread of its own, which looks at the runs twice a second and waits for nobody."""
+"""The live page's server: a thread of its own, which looks at the runs once a second and waits for nobody."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_tinyml.report.live.source import Source
 
-PERIOD_S: Final = 0.5
+PERIOD_S: Final = 1.0
 """Between two looks."""
 _FINAL_S: Final = 5.0
 _WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - what a user may ask for
