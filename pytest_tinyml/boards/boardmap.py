@@ -100,6 +100,11 @@ class BoardMap:
         """Return the board of that id, if there is one."""
         return next((board for board in self.boards if board.id == name), None)
 
+    def device(self, name: str, given: Mapping[str, str]) -> Mapping[str, str]:
+        """Return `BoardRequest.device` of a name: what the file says of that board, and what was given, which wins."""
+        board = self.get(name)
+        return given if board is None else {**board.device, **given}
+
     def expand(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return names with those of all connected boards in the place of ``tag:WORD``, each once.
 

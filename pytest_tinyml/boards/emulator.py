@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_tinyml.boards.base import Missing
 from pytest_tinyml.boards.crossbuild import Part
+from pytest_tinyml.firmware.build import too_old
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +66,8 @@ class Emulator(Part):
         version = qemu_version(self.program)
         if version is None:
             lacking.append(Missing(what=self.program, install=self.install))
-        elif version < OLDEST_QEMU:
-            oldest = ".".join(map(str, OLDEST_QEMU))
-            have = ".".join(map(str, version))
-            lacking.append(Missing(what=f"{self.program} {oldest} or later (this is {have})", install=self.install))
+        elif (old := too_old(self.program, version, OLDEST_QEMU)) is not None:
+            lacking.append(Missing(what=old, install=self.install))
         return lacking + Part.missing(self)  # a slotted class has no super()
 
 

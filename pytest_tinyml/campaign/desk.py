@@ -72,7 +72,7 @@ def asked_boards(
                 id=name,
                 link=link or board.link,
                 options={**board.options, **options},
-                device={**board.device, **device},
+                device=desk.device(name, device),
             )
         require(kind, asked.device)
         check_choices(kind, link=asked.link, clock=clock, options=asked.options)

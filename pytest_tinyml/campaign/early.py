@@ -15,7 +15,7 @@ from pytest_tinyml.verdict.compare import predictions
 from pytest_tinyml.verdict.sequential import SequentialTest, random_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Set as AbstractSet
 
     import numpy.typing as npt
 
@@ -89,7 +89,7 @@ class EarlyStop:
         """How many samples the verdict rests on, or that the test was given so far."""
         return int(self._test.samples[0]) if self.certain else self._test.seen
 
-    def advance(self, run: RunJournal, reference: ReferenceRun, doubted: Collection[int] = ()) -> bool:
+    def advance(self, run: RunJournal, reference: ReferenceRun, doubted: AbstractSet[int] = frozenset()) -> bool:
         """Go on with the samples that are known by now; returns whether the verdict is certain.
 
         Of 28,000 samples it costs 0.2 ms, and 0.7 ms more per thousand that are new.

@@ -165,17 +165,18 @@ class Campaign:
             raise self.error
 
     def _answered(self, wanted: npt.NDArray[np.int64]) -> bool:
-        if self.certain():
+        if self.advance_early():
             self._queue.stop()
             return True
         return all(int(sample) in self.run.failed for sample in wanted[~self.run.done[wanted]])
 
-    def certain(self) -> bool:
-        """Return whether there is an `early` stop that has its verdict, from what is known by now."""
+    def advance_early(self) -> bool:
+        """Have the `early` stop, if there is one, go on with what is known by now; returns whether it is certain."""
+        if self.early is None:
+            return False
         # What a board gave up is asked of another one, if it turns out that the board dies of any sample.
         works = () if self._queue.finished else tuple(self.works.values())
-        doubted = [sample for work in works for sample in tuple(work.given_up)]
-        return self.early is not None and self.early.advance(self.run, self.reference, doubted)
+        return self.early.advance(self.run, self.reference, {k for work in works for k in tuple(work.given_up)})
 
     def finish(self) -> None:
         """Wait for everything, mark the run as complete, and send the canaries once more.

@@ -10,14 +10,13 @@ import sys
 import tempfile
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_tinyml import __version__
 from pytest_tinyml.boards.base import has_device, missing_for
 from pytest_tinyml.boards.registry import Registry, registered
 from pytest_tinyml.cli.device import add_options, given
-from pytest_tinyml.cli.planning import add_desk_option, read_desk
+from pytest_tinyml.cli.planning import add_desk_option, read_desk, scratch
 from pytest_tinyml.cli.screen import missing_lines, tell, together, wrapped
 from pytest_tinyml.errors import BoardError, TinymlError
 from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
@@ -25,6 +24,7 @@ from pytest_tinyml.paths import CACHE_VARIABLE, cache_dir
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from pytest_tinyml.boards.boardmap import BoardMap
 
@@ -173,7 +173,7 @@ def _board(
         # A first build takes a while; the line that says how it went replaces this one.
         print(f"{'...':<{_WIDTH}}{name}", end="\r", flush=True)
     try:
-        missing = missing_for(kind, {**_device(desk, name), **device})
+        missing = missing_for(kind, desk.device(name, device))
         if missing:
             mark = "FAIL" if named or everything else "-"
             _say(mark, f"{name}: not ready")
@@ -187,12 +187,6 @@ def _board(
         return "FAIL"
     _say(mark, f"{name}: {text}")
     return mark
-
-
-def _device(desk: BoardMap, name: str) -> Mapping[str, str]:
-    """Return where the file says that a board is."""
-    board = desk.get(name)
-    return {} if board is None else board.device
 
 
 def _brief(error: Exception) -> str:
@@ -216,8 +210,8 @@ def _trial(name: str, registry: Registry, desk: BoardMap, device: Mapping[str, s
         device=device,
         desk=desk,
     )
-    with tempfile.TemporaryDirectory(prefix="tinyml-doctor-") as scratch:
-        trial = try_board(replace(plan, say=tell), Path(scratch))
+    with scratch() as folder:
+        trial = try_board(replace(plan, say=tell), folder)
     took = together([f"prepared in {trial.prepare_s:.1f} s", f"run in {trial.run_s:.1f} s"], ", ")
     if trial.difference:
         return "FAIL", f"{trial.difference} ({took})"

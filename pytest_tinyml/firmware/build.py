@@ -40,6 +40,14 @@ def compiler_version(compiler: tuple[str, ...]) -> str:
     return done.stderr
 
 
+def too_old(program: str, have: tuple[int, int], oldest: tuple[int, int]) -> str | None:
+    """Return what is missing where a program is older than it may be; None if it is not."""
+    if have >= oldest:
+        return None
+    needed, found = (".".join(map(str, version)) for version in (oldest, have))
+    return f"{program} {needed} or later (this is {found})"
+
+
 def gcc_version(path: str) -> tuple[int, int] | None:
     """Return the version of the GCC at a path; None of anything else."""
     try:

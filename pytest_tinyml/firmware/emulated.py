@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Final
 from pytest_tinyml import __version__
 from pytest_tinyml.assets import assets_dir
 from pytest_tinyml.errors import BuildError, DoesNotFitError, MissingToolError
-from pytest_tinyml.firmware.build import LOG, compiler_version, digest_of, first_error, gcc_version, kept, run_step
+from pytest_tinyml.firmware.build import (
+    LOG,
+    compiler_version,
+    digest_of,
+    first_error,
+    gcc_version,
+    kept,
+    run_step,
+    too_old,
+)
 from pytest_tinyml.firmware.image import Firmware, Region, memory_use, regions, sections_by_memory, symbol_values
 
 if TYPE_CHECKING:
@@ -63,10 +72,7 @@ class Toolchain:
         if path is None:
             return name
         version = gcc_version(path)
-        if version is None or version >= OLDEST_GCC:
-            return None
-        oldest, have = (".".join(map(str, number)) for number in (OLDEST_GCC, version))
-        return f"{name} {oldest} or later (this is {have})"
+        return None if version is None else too_old(name, version, OLDEST_GCC)
 
 
 ARM_GCC: Final = Toolchain(

@@ -63,7 +63,7 @@ def build_results(
     comparison = None
     answered, failed, conflicts = 0, dict[int, str](), list[int]()
     if run is not None:
-        campaign.certain()
+        campaign.advance_early()
         answered, failed, conflicts = int(run.done.sum()), run.failed, run.conflicts()
         ids = np.flatnonzero(run.done & reference.done)
         if len(ids):

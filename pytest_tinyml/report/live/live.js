@@ -504,8 +504,8 @@ function connect() {
 
 // A computer that slept, or has another network now, is not told that its connection has gone: it hears nothing any more.
 function heard() {
-  const period = sections.get("session")?.period_s ?? 10;
-  retry(1000 * SILENT_PERIODS * period);
+  const quiet = sections.get("session")?.quiet_s ?? 10;
+  retry(1000 * SILENT_PERIODS * quiet);
 }
 
 function retry(after) {

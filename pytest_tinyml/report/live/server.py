@@ -62,7 +62,7 @@ class LiveServer:
             "end": None,
             "error": None,
             # From its silence a page knows that the connection has gone.
-            "period_s": handlers.QUIET_S,
+            "quiet_s": handlers.QUIET_S,
         }
         self._lock = threading.Lock()
 
