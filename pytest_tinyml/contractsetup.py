@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -151,13 +152,58 @@ def plant_damage(board: Board, direction: str, damage: str) -> None:
     cast("Any", board).start = start_damaged
 
 
-def belongings() -> tuple[int, list[str], set[int]]:
-    """Return what this process has: the number of file descriptors, its threads' names, its children."""
-    names = sorted(thread.name for thread in threading.enumerate())
-    children: set[int] = set()
-    for task in Path("/proc/self/task").iterdir():
-        children.update(map(int, (task / "children").read_text().split()))
-    return len(os.listdir("/proc/self/fd")), names, children  # noqa: PTH208 - one descriptor fewer than iterdir
+@dataclass(frozen=True)
+class Belongings:
+    """What this process has at one moment.
+
+    Attributes:
+        descriptors: number of open file descriptors.
+        threads: how many threads there are of each name.
+        children: ids of its child processes, zombies too.
+    """
+
+    descriptors: int
+    threads: Counter[str]
+    children: frozenset[int]
+
+    @classmethod
+    def now(cls) -> Belongings:
+        """Look; needs Linux's /proc."""
+        return cls(
+            # listdir's own descriptor is in every count.
+            descriptors=len(os.listdir("/proc/self/fd")),  # noqa: PTH208
+            threads=Counter(thread.name for thread in threading.enumerate()),
+            children=_children(),
+        )
+
+    def more_than(self, before: Belongings) -> list[str]:
+        """Say what is there that was not there before; what has gone since belonged to somebody else."""
+        more = [f"thread {name!r}" for name in sorted((self.threads - before.threads).elements())]
+        more += [f"child process {pid}" for pid in sorted(self.children - before.children)]
+        if self.descriptors > before.descriptors:
+            more.append(f"{self.descriptors - before.descriptors} file descriptors")
+        return more
+
+
+def _children() -> frozenset[int]:
+    """Find this process's children by asking every process for its parent.
+
+    A thread's list of them (/proc/self/task/N/children) ends with the thread, and the operating system ends a
+    thread some time after Python has joined it: the list can vanish while it is read, and the children move to
+    another thread's.
+    """
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue  # ended since it was listed
+        # proc(5): the name, in parentheses, may hold anything; behind it come the state and the parent's id.
+        if int(text.rpartition(")")[2].split()[1]) == os.getpid():
+            found.add(int(entry.name))
+    return frozenset(found)
 
 
 def as_scores(rows: Sequence[bytes], model: Model) -> npt.NDArray[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tests.processes import end_session
 from tests.unit.tflite_models import keras_mlp
 
 if TYPE_CHECKING:
@@ -127,31 +127,6 @@ def wait_until(condition: Callable[[], object], timeout_s: float, process: subpr
             message = f"process ended with {process.returncode} before the condition was met:\n{out}"
             raise AssertionError(message)
         time.sleep(0.005)
-
-
-def end_session(process: subprocess.Popen[str]) -> None:
-    """Kill a spawned pytest with everything that it started in its session."""
-    for pid in session_members(process.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def session_members(session: int) -> list[int]:
-    """Return the ids of the live processes of a session (zombies are dead)."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                fields = file.read().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(entry.name))
-    return found
 
 
 def command_line(options: Sequence[str], **more: object) -> list[str]:

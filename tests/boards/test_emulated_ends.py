@@ -19,6 +19,7 @@ from pytest_tinyml.contractsetup import cached_dataset
 from pytest_tinyml.errors import BoardCrashedError
 from pytest_tinyml.records import Encoding
 from tests.boards.emulated import KINDS, both, make
+from tests.processes import is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,14 +52,6 @@ def emulator_of(board: EmulatedBoard) -> int:
     (child,) = Path(f"/proc/{keeper}/task/{keeper}/children").read_text(encoding="ascii").split()
     assert Path(f"/proc/{child}/comm").read_text(encoding="ascii").startswith("qemu-system")
     return int(child)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process is there, and not only its entry."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @both

@@ -19,6 +19,7 @@ from pytest_tinyml.firmware import Firmware, build_native
 from pytest_tinyml.records import Clock, Encoding
 from tests.firmware.host import TIMEOUT_S, Host
 from tests.firmware.tools import FIRMWARE
+from tests.processes import is_running
 
 ROWS = np.random.default_rng(5).integers(0, 256, (50, 784), dtype=np.uint8)
 # The null engine: output element i is input element 78 i, and a pixel becomes pixel - 128.
@@ -132,17 +133,9 @@ def test_process_ends_when_its_parent_is_killed_while_it_hangs(firmware: Firmwar
         os.kill(board, 0)
         parent.kill()
     deadline = time.monotonic() + TIMEOUT_S
-    while alive(board) and time.monotonic() < deadline:
+    while is_running(board) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not alive(board)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie that nobody waited for does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    assert not is_running(board)
 
 
 @pytest.mark.parametrize(("fault", "number"), [("crash", signal.SIGSEGV), ("abort", signal.SIGABRT)])

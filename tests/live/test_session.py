@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_tinyml.report.live import LiveServer
-from tests.projects import OWN, end_session, output, refusal
+from tests.processes import end_session
+from tests.projects import OWN, output, refusal
 
 if TYPE_CHECKING:
     import subprocess

@@ -16,7 +16,7 @@ from pytest_tinyml.errors import CanaryError
 from pytest_tinyml.records import PreprocessSpec
 from pytest_tinyml.stores.models import load_model
 from pytest_tinyml.verdict.compare import Tolerance
-from tests.projects import end_session
+from tests.processes import end_session
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.projects import S1, Project, output, session_members, wait_until
+from tests.processes import session_members
+from tests.projects import S1, Project, output, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tests.projects import S1, session_members, wait_until
+from tests.processes import session_members
+from tests.projects import S1, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from pytest_tinyml.engines.samplefile import FILE, HAS_SAMPLES
 from pytest_tinyml.engines.select import sources_for
 from pytest_tinyml.firmware import build_native
 from pytest_tinyml.stores.models import load_model
-from tests.projects import end_session
+from tests.processes import end_session
 from tests.twin.image import make_build
 
 if TYPE_CHECKING:

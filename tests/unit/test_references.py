@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +21,12 @@ from pytest_tinyml.references.base import CHUNK
 from pytest_tinyml.references.cache import cached_scores, entry_dir
 from pytest_tinyml.references.litert import LiteRtReference
 from pytest_tinyml.references.tflm import TflmReference
+from tests.processes import is_running
 from tests.unit.tflite_models import Builder, dense, keras_mlp, record, softmax_model
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
     from pytest_tinyml.records import Model
@@ -147,16 +149,9 @@ def test_worker_dies_with_its_parent(model: Model) -> None:
     assert parent.returncode == -9
     worker = int(parent.stdout)
     deadline = time.monotonic() + 60
-    while _alive(worker) and time.monotonic() < deadline:
+    while is_running(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not _alive(worker)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    assert not is_running(worker)
 
 
 @needs_tflm
