@@ -27,15 +27,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import pytest
 
-from pytest_tinyml.boards.base import Board, BoardRequest, engine_for
+from pytest_tinyml.boards.base import Board, engine_for
 from pytest_tinyml.campaign.handshake import check_identity
 from pytest_tinyml.campaign.listwork import ListWork
-from pytest_tinyml.contractsetup import Belongings, BoardSetup, canary, plant_damage
+from pytest_tinyml.contractsetup import PATIENT_S, Belongings, BoardSetup, allow_silence, canary, plant_damage
 from pytest_tinyml.errors import BoardCrashedError, BoardError, BoardTimeoutError, IdentityError
 from pytest_tinyml.links.damage import DAMAGES
 from pytest_tinyml.records import Clock
@@ -183,6 +183,8 @@ class BoardContract(BoardSetup):
     def test_run_goes_on_after_crashes(self, tmp_path: Path, model: Model, encoder: SampleEncoder) -> None:
         """A crash is reported within seconds; opened again, the board does the rest, however often it dies."""
         board = self.faulty_board(tmp_path, model, "crash", 4)
+        # With patience, so that it is the crash that is noticed within seconds, and not the silence behind it.
+        allow_silence(board, PATIENT_S)
         work = ListWork(encoder, range(8))
         crashes = 0
         try:
@@ -211,9 +213,7 @@ class BoardContract(BoardSetup):
         board = self.make_board(tmp_path, model)
         board.prepare()
         plant_damage(board, direction, damage)
-        patient = getattr(board, "request", None)
-        if isinstance(patient, BoardRequest):
-            cast("Any", board).request = replace(patient, timeout_s=3 * self.timeout_s)
+        allow_silence(board, 3 * self.timeout_s)
         work = ListWork(encoder, range(self.samples))
         refused_by = board.name
         try:

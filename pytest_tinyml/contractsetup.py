@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import numpy as np
 import pytest
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _DAMAGED_FRAMES = frozenset({3, 5})
 """Which frames are damaged: not the greeting, which is repeated anyhow."""
+
+PATIENT_S: Final = 30.0
+"""Time-out of boards that are expected to answer: no computer is so busy that a board is silent for that long."""
 
 
 class BoardSetup:
@@ -85,7 +88,7 @@ class BoardSetup:
 
     def patience_s(self, options: Mapping[str, str]) -> float:
         """Return the time-out of a board: short where a fault is planted, and generous elsewhere."""
-        return self.timeout_s if options else 30.0
+        return self.timeout_s if options else PATIENT_S
 
     @pytest.fixture
     def encoder(self, model: Model) -> SampleEncoder:
@@ -135,6 +138,13 @@ def canary(board: Board, identity: Identity, encoder: SampleEncoder, sample: int
     """Send one sample as a canary, in the encoding that a run would take."""
     encoding = encoder.choose(identity.encodings, packed=False)
     return board.canary(encoding, sample, encoder.data(encoding, sample))
+
+
+def allow_silence(board: Board, timeout_s: float) -> None:
+    """Give a board another time-out, if it keeps its request where the boards of this package do."""
+    request = getattr(board, "request", None)
+    if isinstance(request, BoardRequest):
+        cast("Any", board).request = replace(request, timeout_s=timeout_s)
 
 
 def plant_damage(board: Board, direction: str, damage: str) -> None:

@@ -63,7 +63,7 @@ def test_arguments_are_percent_encoded(lines: ConsoleLines) -> None:
     """Spaces, percent signs and bytes outside of ASCII travel as RFC 3986 says; nothing of them is logged."""
     heard: list[bytes] = []
     commands = answering(lines, {"wifi": "ok wifi 192.168.1.7"}, heard)
-    assert commands.ask("wifi", "a b", "50% ü", timeout_s=1.0) == "192.168.1.7"
+    assert commands.ask("wifi", "a b", "50% ü", timeout_s=60.0) == "192.168.1.7"
     assert heard == [b"\ntinyml wifi a%20b 50%25%20%C3%BC\n"]
     assert lines.since(0) == ["I (123) wifi: noise", "tinyml: ok wifi 192.168.1.7"]
 
@@ -72,7 +72,7 @@ def test_an_error_is_the_boards_words(lines: ConsoleLines) -> None:
     """A refusal carries what the board said, an unanswered command its name; neither an argument."""
     commands = answering(lines, {"wifi": "error wifi no such network"}, [])
     with pytest.raises(BoardError, match="refuses 'tinyml wifi': no such network"):
-        commands.ask("wifi", "x", "secret", timeout_s=1.0)
+        commands.ask("wifi", "x", "secret", timeout_s=60.0)
     with pytest.raises(BoardTimeoutError, match=r"no answer to 'tinyml server' on the console within 0\.05 s"):
         commands.ask("server", "secret", timeout_s=0.05)
 

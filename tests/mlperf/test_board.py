@@ -91,9 +91,12 @@ class TestMlperf(BoardContract):
         assert scores == board.canary(Encoding.PIXELS, 0, data).scores
 
 
-def request(tmp_path: Path, port: str, model: Model, **options: str) -> BoardRequest:
+def request(
+    tmp_path: Path, port: str, model: Model, options: dict[str, str] | None = None, timeout_s: float = 30.0
+) -> BoardRequest:
     """Ask for a device at a port."""
-    return BoardRequest(model=model, work_dir=tmp_path, device={"port": port}, options=options, timeout_s=1.0)
+    device = {"port": port}
+    return BoardRequest(model=model, work_dir=tmp_path, device=device, options=options or {}, timeout_s=timeout_s)
 
 
 def test_what_the_device_says(tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ def test_noisy_line(tmp_path: Path) -> None:
         board.stream(expected)
         board.close()
     with NativeDevice() as device:
-        board = KIND.create(request(tmp_path, device.port, model, verify="yes"))
+        board = KIND.create(request(tmp_path, device.port, model, {"verify": "yes"}, timeout_s=1.0))
         lines = plug_line(board, LineSettings(baud=0, dropped=2e-5, doubled=2e-5))
         board.open()
         work = ListWork(encoder, range(samples))
@@ -195,7 +198,7 @@ def test_nobody_at_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A port at which nobody speaks this protocol is a time-out."""
     monkeypatch.setattr("pytest_tinyml.boards.mlperf._BOOT_S", 0.7)
     ours, theirs = pty.openpty()
-    board = KIND.create(request(tmp_path, os.ttyname(theirs), cached_model("s1-ptq")))
+    board = KIND.create(request(tmp_path, os.ttyname(theirs), cached_model("s1-ptq"), timeout_s=1.0))
     with pytest.raises(BoardTimeoutError, match="no answer to 'name%'"):
         board.open()
     os.close(ours)
@@ -214,7 +217,7 @@ def test_nobody_at_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_bad_options(tmp_path: Path, options: dict[str, str], message: str) -> None:
     """A wrong value is refused with those that are right."""
     with pytest.raises(UsageError, match=message):
-        KIND.create(request(tmp_path, "x", cached_model("s1-ptq"), **options))
+        KIND.create(request(tmp_path, "x", cached_model("s1-ptq"), options))
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "nan", "inf", "3601"])
