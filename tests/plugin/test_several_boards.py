@@ -380,7 +380,7 @@ def test_counts_of_several_kinds(project: Project) -> None:
 def test_boards_of_an_earlier_session(project: Project) -> None:
     """A run that is resumed with fewer boards still says who answered what."""
     own = [*S1, "--tinyml-limit=3000", "--tinyml-shard-size=100"]
-    project.run(*own, "--tinyml-count=2", "--tinyml-option=fault=slow=2000", "-k", "00000-00099")
+    project.run(*own, "--tinyml-count=2", "--tinyml-option=fault=slow=10000", "-k", "00000-00099")
     before = {board["name"]: board["samples"] for board in project.results()["boards"]}
     assert all(before.values())
     assert sum(before.values()) < 3000

@@ -34,8 +34,8 @@ def test_the_same_again(project: Project) -> None:
 
 def test_a_killed_run(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """After kill -9 the report says what was answered, and that the run is not finished."""
-    process = project.spawn(*S1, "--tinyml-limit=6000", "--tinyml-option=fault=slow=1000")
-    wait_until(lambda: project.answers() >= 1500, 120.0, process)
+    process = project.spawn(*S1, "--tinyml-limit=6000", "--tinyml-option=fault=slow=2000")
+    wait_until(lambda: project.answers() >= 800, 120.0, process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     answered = project.answers()
