@@ -135,7 +135,8 @@ class Twin:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._listener.getsockname()
         self.url = f"rfc2217://127.0.0.1:{self.address[1]}?ign_set_control"
-        threading.Thread(target=self._accept, name="twin line", daemon=True).start()
+        self._line_thread = threading.Thread(target=self._accept, name="twin line", daemon=True)
+        self._line_thread.start()
 
     def __enter__(self) -> Self:
         """Be plugged in."""
@@ -143,7 +144,12 @@ class Twin:
 
     def __exit__(self, *_: object) -> None:
         """Be unplugged."""
+        # Closing alone does not end the thread in accept(): continued after a stop it would wait at the descriptor's
+        # number, which may be the next twin's by then.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._line_thread.join(_END_S)
         with self._lock:
             if self._client is not None:
                 with suppress(OSError):
@@ -247,6 +253,8 @@ class Twin:
             rom, self._rom = self._rom, None
             if rom is not None:
                 rom[1].set()
+                with suppress(OSError):
+                    rom[0].shutdown(socket.SHUT_RDWR)
                 rom[0].close()
             program, self._program = self._program, None
             self._line = b""

@@ -48,7 +48,8 @@ class Adapter:
 
     @dtr.setter
     def dtr(self, asserted: bool) -> None:
-        self._set(asserted, self._rts)
+        with self._lock:  # the server's threads drive one line each at the same time
+            self._set(asserted, self._rts)
 
     @property
     def rts(self) -> bool:
@@ -57,7 +58,8 @@ class Adapter:
 
     @rts.setter
     def rts(self, asserted: bool) -> None:
-        self._set(self._dtr, asserted)
+        with self._lock:
+            self._set(self._dtr, asserted)
 
     def setDTR(self, asserted: bool) -> None:  # noqa: N802 - pyserial's name
         """Assert DTR or let go of it."""
