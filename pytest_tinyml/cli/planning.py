@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_tinyml.boards.boardmap import FILE, BoardMap, read_board_map
 from pytest_tinyml.cli import device
 from pytest_tinyml.errors import BoardError, UsageError
+from pytest_tinyml.shell.parsers import key_and_value
 
 if TYPE_CHECKING:
     import argparse
@@ -111,8 +112,12 @@ def scratch() -> Iterator[Path]:
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in texts)
-    if not all(key and value for key, value in pairs.items()):
-        msg = f"--option: {' '.join(texts)!r} is not KEY=VALUE"
-        raise UsageError(msg)
+    pairs = {}
+    for text in texts:
+        try:
+            key, value = key_and_value(text)
+        except ValueError as error:
+            msg = f"--option: {text!r} {error}"
+            raise UsageError(msg) from None
+        pairs[key] = value
     return pairs

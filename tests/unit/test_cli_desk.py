@@ -37,10 +37,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_predict(capsys: Captured) -> None:
-    """The board's own settings are used, and what is typed wins."""
+    """The board's own settings are used, and what is typed wins, blanks or not."""
     assert 0 == main(["predict", "--board", "left", "--model", "s1"])
     assert capsys.readouterr().out.endswith("differs from tflm on the host\n")
-    assert 0 == main(["predict", "--board", "left", "--model", "s1", "--option", "fault=slow=1"])
+    assert 0 == main(["predict", "--board", "left", "--model", "s1", "--option", "fault = slow=1"])
     assert capsys.readouterr().out.endswith("the same bytes as tflm on the host\n")
 
 
