@@ -176,9 +176,11 @@ def test_any_way_to_answer_is_understood(program: Path, how: str) -> None:
     with PullHost(program, first=GOOD[how]) as host:
         converse(host)
         assert_repeats_are_equal(host)
+        before = len(host.posted)
         counted = host.counted()
     assert counted["retries"] == 0
-    assert len(host.posted) - 1 <= counted["exchanges"] <= len(host.posted)
+    # It goes on asking meanwhile; of what had come before, one answer at most was still on its way.
+    assert before - 1 <= counted["exchanges"] <= len(host.posted)
 
 
 @pytest.mark.parametrize("how", sorted(set(BAD) - {"longer than said"}))
